@@ -1,0 +1,87 @@
+{
+  # Options of scripts/build.js: --werror and --sanitize.
+  'variables': {
+    'werror%': 0,
+    'sanitize%': 0,
+  },
+  'target_defaults': {
+    'include_dirs': ['src'],
+    'cflags': ['-Wall', '-Wextra', '-fvisibility=hidden'],
+    'cflags_c': ['-std=c11'],
+    'cflags!': ['-Wno-unused-parameter', '-O3'],
+    'xcode_settings': {
+      'GCC_C_LANGUAGE_STANDARD': 'c11',
+      'GCC_SYMBOLS_PRIVATE_EXTERN': 'YES',
+      'CLANG_CXX_LIBRARY': 'libc++',
+      'MACOSX_DEPLOYMENT_TARGET': '11.0',
+      'WARNING_CFLAGS': ['-Wall', '-Wextra'],
+    },
+    'conditions': [
+      ['OS=="linux"', {
+        'defines': ['_GNU_SOURCE'],
+      }],
+      ['werror==1', {
+        'cflags': ['-Werror'],
+        'xcode_settings': {'GCC_TREAT_WARNINGS_AS_ERRORS': 'YES'},
+      }],
+      ['sanitize==1', {
+        'cflags': [
+          '-fsanitize=address,undefined',
+          '-fno-sanitize-recover=undefined',
+          '-fno-omit-frame-pointer',
+          '-g',
+          '-O1',
+        ],
+        'ldflags': ['-fsanitize=address,undefined'],
+      }, {
+        'cflags': ['-O2'],
+      }],
+    ],
+  },
+  'targets': [
+    {
+      'target_name': 'forkwire_core',
+      'type': 'static_library',
+      'sources': [
+        'src/core/buffer.c',
+        'src/core/frame.c',
+        'src/core/ancillary.c',
+        'src/core/fd_kind.c',
+        'src/core/ledger.c',
+        'src/core/read_queue.c',
+        'src/core/write_queue.c',
+        'src/core/control.c',
+        'src/core/channel.c',
+        'src/core/flush.c',
+        'src/core/trace.c',
+      ],
+    },
+    {
+      'target_name': 'forkwire',
+      'dependencies': ['forkwire_core'],
+      'include_dirs': [
+        '<!(node -p "require(\'node-addon-api\').include_dir")',
+      ],
+      'defines': [
+        'NAPI_VERSION=8',
+        'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
+      ],
+      'sources': [
+        'src/binding/module.cc',
+        'src/binding/environment.cc',
+        'src/binding/batch.cc',
+        'src/binding/channel.cc',
+      ],
+      'conditions': [
+        ['OS=="linux"', {
+          # All symbols are resolved at load time, so that a binary that does not fit the running Node
+          # fails in require() and not in the middle of a message.
+          'ldflags': ['-Wl,-z,now'],
+        }],
+        ['OS=="linux" and sanitize!=1', {
+          'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL'],
+        }],
+      ],
+    },
+  ],
+}

@@ -1,0 +1,185 @@
+'use strict';
+
+// Which list counts a socket. A socket belongs to a server of this process, or it was received and belongs to
+// the list of the one it came from; when it is handed on, it is counted through whoever handed it on.
+
+const { randomFillSync } = require('node:crypto');
+const internals = require('./node-internals');
+const { SocketListReceive, SocketListSend } = require('./socket-list');
+
+const serverKeys = new WeakMap(); // server -> key
+const serversByKey = new Map(); // key -> WeakRef of the server
+const relayKeys = new WeakMap(); // SocketListReceive -> key under which its sockets are handed on
+const origins = new WeakMap(); // received socket -> { list, onClose }
+const listsOfServer = new WeakMap(); // server -> Set of SocketListSend
+
+function randomKey() {
+  return randomFillSync(new BigUint64Array(1))[0];
+}
+
+function keyOf(keys, object) {
+  let key = keys.get(object);
+  if (key === undefined) keys.set(object, (key = randomKey()));
+  return key;
+}
+
+/** Node asks its lists in close() and trusts their answer, also about connections of its own: it sets their
+ * number to 0. So no list answers while the server itself has some; Node added one for each close() asked. */
+class ServerOwner {
+  #server;
+
+  constructor(server) {
+    this.#server = server;
+  }
+
+  isDrained(polls) {
+    return internals.connectionsOf(this.#server) <= polls;
+  }
+
+  settled() {}
+}
+
+/** Sockets that were handed on: what happens there is reported to where they came from. */
+class RelayOwner {
+  #list;
+
+  constructor(list) {
+    this.#list = list;
+  }
+
+  isDrained() {
+    return true;
+  }
+
+  settled(_list, count) {
+    this.#list.remove(count);
+  }
+}
+
+function watchServer(server) {
+  let lists = listsOfServer.get(server);
+  if (lists) return lists;
+  lists = new Set();
+  listsOfServer.set(server, lists);
+  serversByKey.set(keyOf(serverKeys, server), new WeakRef(server));
+  internals.onConnectionClosed(server, () => {
+    for (const list of lists) list.check();
+  });
+  return lists;
+}
+
+/** The lists of one channel. */
+class Bookkeeping {
+  #target;
+  #report;
+  #sent = new Map(); // key -> SocketListSend
+  #received = new Map(); // key -> SocketListReceive
+
+  /** @param report(key, closed) tells the peer */
+  constructor(target, report) {
+    this.#target = target;
+    this.#report = report;
+  }
+
+  #sendList(key, makeOwner) {
+    let list = this.#sent.get(key);
+    if (list) return list;
+    list = new SocketListSend(this.#target, key, makeOwner());
+    this.#sent.set(key, list);
+    return list;
+  }
+
+  #serverList(server) {
+    const lists = watchServer(server);
+    const key = keyOf(serverKeys, server);
+    if (this.#sent.has(key)) return this.#sent.get(key);
+    const list = this.#sendList(key, () => new ServerOwner(server));
+    lists.add(list);
+    internals.addWorkerList(server, list);
+    list.once('exit', () => {
+      lists.delete(list);
+      internals.forgetWorkersIfNone(server);
+    });
+    return list;
+  }
+
+  /**
+   * A socket is about to be moved to the peer. Gives undefined when nobody counts it, else { key, moved(), returned(socket) }:
+   * `moved` is called when it left, `returned` when it came back, with the socket that replaces it, or with none when it is closed.
+   */
+  moving(socket) {
+    const origin = origins.get(socket);
+    if (origin) return this.#movingReceived(socket, origin);
+    const server = internals.serverOf(socket);
+    return server ? this.#movingAccepted(server) : undefined;
+  }
+
+  #movingAccepted(server) {
+    const list = this.#serverList(server);
+    return {
+      key: list.key,
+      moved() {
+        internals.addConnections(server, -1);
+        list.add();
+      },
+      returned(replacement) {
+        if (replacement) {
+          internals.addConnections(server, 1);
+          internals.giveToServer(replacement, server);
+        }
+        list.remove(1);
+      },
+    };
+  }
+
+  #movingReceived(socket, { list, onClose }) {
+    const isGoingBack = list.child === this.#target;
+    const relay = isGoingBack
+      ? undefined
+      : this.#sendList(keyOf(relayKeys, list), () => new RelayOwner(list));
+    return {
+      key: isGoingBack ? list.key : relay.key,
+      moved() {
+        socket.removeListener('close', onClose);
+        if (relay) relay.add();
+        else list.leave(1);
+      },
+      returned(replacement) {
+        if (relay) relay.remove(1);
+        else list.rejoin(1);
+        if (replacement) origins.set(replacement, { list, onClose: list.watch(replacement) });
+        else list.remove(1);
+      },
+    };
+  }
+
+  /** A counted socket arrived with this key. */
+  arrived(socket, key) {
+    const server = serversByKey.get(key)?.deref();
+    if (server && this.#sent.has(key)) {
+      internals.addConnections(server, 1);
+      internals.giveToServer(socket, server);
+      this.#sent.get(key).remove(1);
+      return;
+    }
+    let list = this.#received.get(key);
+    if (!list) {
+      list = new SocketListReceive(this.#target, key, this.#report);
+      this.#received.set(key, list);
+    }
+    origins.set(socket, { list, onClose: list.add({ socket }) });
+  }
+
+  /** The peer closed so many sockets of that key, in all. */
+  closedThere(key, closed) {
+    this.#sent.get(key)?.closedInAll(closed);
+  }
+
+  /** The channel ended. */
+  end() {
+    for (const list of this.#sent.values()) list.end();
+    this.#sent.clear();
+  }
+}
+
+module.exports = { Bookkeeping };

@@ -1,0 +1,47 @@
+'use strict';
+
+// The child's side of the bring-up: takes the channel that the parent left, and makes it process's.
+
+const { takeFrom } = require('./environment');
+
+const NO_ADDON_EXIT_CODE = 78; // EX_CONFIG; the parent knows it
+
+function loadAttachment() {
+  try {
+    return require('./attach');
+  } catch (error) {
+    const text = `forkwire: ${error.message}. Fork with { channel: 'node' } to do without.\n`;
+    require('node:fs').writeSync(2, text);
+    return process.exit(NO_ADDON_EXIT_CODE);
+  }
+}
+
+/** While somebody listens for these, the channel keeps the process alive. */
+const REFERENCING = ['message', 'disconnect'];
+
+function countListeners(control) {
+  process.on('newListener', (name) => {
+    if (REFERENCING.includes(name)) control.refCounted();
+  });
+  process.on('removeListener', (name) => {
+    if (REFERENCING.includes(name)) control.unrefCounted();
+  });
+  // Node's cluster module may have added one before.
+  for (const name of REFERENCING) {
+    for (let i = process.listenerCount(name); i > 0; i--) control.refCounted();
+  }
+}
+
+/** @param preload the file that NODE_OPTIONS named */
+function takeChannel(preload) {
+  const found = takeFrom(process.env, preload);
+  if (!found) return;
+  const attachment = loadAttachment();
+  if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
+  const { fd, serialization } = found;
+  const channel = attachment.attach(process, { fd, serialization, trace: true, endsWithClose: false });
+  channel.unreferenceUntilCounted();
+  countListeners(channel.control);
+}
+
+module.exports = { takeChannel };

@@ -1,0 +1,50 @@
+'use strict';
+
+// `channel` of a ChildProcess and of process: reference counting, as Node's Control class has it.
+
+const EventEmitter = require('node:events');
+
+class Control extends EventEmitter {
+  #native;
+  #refs = 0;
+  #isExplicit = false;
+
+  constructor(native) {
+    super();
+    this.#native = native;
+  }
+
+  /** 'native': forkwire's wire; 'node': that of stock Node. */
+  get protocol() {
+    return 'native';
+  }
+
+  get fd() {
+    const fd = this.#native.fd();
+    return fd < 0 ? undefined : fd;
+  }
+
+  /** One more reason to keep the process alive. Without effect after ref() or unref(). */
+  refCounted() {
+    if (++this.#refs === 1 && !this.#isExplicit) this.#native.referenced(true);
+  }
+
+  unrefCounted() {
+    if (--this.#refs !== 0 || this.#isExplicit) return;
+    this.#native.referenced(false);
+    this.emit('unref');
+  }
+
+  /** The channel keeps the process alive, whatever listeners there are. */
+  ref() {
+    this.#isExplicit = true;
+    this.#native.referenced(true);
+  }
+
+  unref() {
+    this.#isExplicit = true;
+    this.#native.referenced(false);
+  }
+}
+
+module.exports = { Control };

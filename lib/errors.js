@@ -1,0 +1,108 @@
+'use strict';
+
+// All errors of forkwire: Node's own codes, with Node's texts, and the ERR_FORKWIRE_* ones.
+
+const util = require('node:util');
+
+/** Every code of ours with what it means; docs/api.md says for each when it comes and what to do. */
+const MESSAGES = {
+  ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
+  ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was reset before it could be sent',
+  ERR_FORKWIRE_HANDLE_LOST: () =>
+    'A message was dropped: its handle did not arrive and its sender is gone',
+  ERR_FORKWIRE_HANDLE_STATE: (what) => `This handle cannot be sent: ${what}`,
+  ERR_FORKWIRE_MESSAGE_TOO_LARGE: (limit) => `The message is larger than ${limit} bytes`,
+  ERR_FORKWIRE_NO_BINARY: (what) => what,
+  ERR_FORKWIRE_NO_HELLO: () =>
+    "The child could not load forkwire's addon, see its stderr; fork it with { channel: 'node' }",
+  ERR_FORKWIRE_PROTOCOL: (what) => `The peer broke the protocol: ${what}`,
+  ERR_FORKWIRE_VERSION: () => 'The peer speaks no version of the protocol that is spoken here',
+};
+
+const NODE_MESSAGES = {
+  ERR_INVALID_HANDLE_TYPE: [TypeError, 'This handle type cannot be sent'],
+  ERR_IPC_CHANNEL_CLOSED: [Error, 'Channel closed'],
+  ERR_IPC_DISCONNECTED: [Error, 'IPC channel is already disconnected'],
+};
+
+/** An error with a code, shown the way Node shows its own: `Name [CODE]: message`. */
+function codedError(Base, code, message, options) {
+  const error = new Base(message, options);
+  Object.defineProperties(error, {
+    code: { value: code, enumerable: true, configurable: true, writable: true },
+    toString: {
+      value() {
+        return `${this.name} [${code}]: ${this.message}`;
+      },
+      configurable: true,
+      writable: true,
+    },
+  });
+  if (typeof error.stack === 'string') {
+    error.stack = error.stack.replace(/^\w+/, (name) => `${name} [${code}]`);
+  }
+  return error;
+}
+
+/** `details` are own properties of the error, such as `pid`; `details.cause` becomes its cause. */
+function forkwireError(code, argument, { cause, ...details } = {}) {
+  const options = cause === undefined ? undefined : { cause };
+  return Object.assign(codedError(Error, code, MESSAGES[code](argument), options), details);
+}
+
+function nodeError(code) {
+  const [Base, message] = NODE_MESSAGES[code];
+  return codedError(Base, code, message);
+}
+
+/** As Node's ErrnoException: `write EPIPE`, with code, errno and syscall. */
+function errnoError(errno, syscall) {
+  const code = util.getSystemErrorName(errno);
+  const error = new Error(`${syscall} ${code}`);
+  return Object.assign(error, { errno, code, syscall });
+}
+
+function describe(value) {
+  if (value === null || value === undefined) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    if (value.constructor?.name) return ` Received an instance of ${value.constructor.name}`;
+    return ` Received ${util.inspect(value, { depth: -1 })}`;
+  }
+  let text = util.inspect(value, { colors: false });
+  if (text.length > 28) text = `${text.slice(0, 25)}...`;
+  return ` Received type ${typeof value} (${text})`;
+}
+
+function invalidArgType(name, expected, value) {
+  const message = `The "${name}" argument must be ${expected}.${describe(value)}`;
+  return codedError(TypeError, 'ERR_INVALID_ARG_TYPE', message);
+}
+
+function invalidArgValue(name, reason, value) {
+  const text = util.inspect(value).slice(0, 128);
+  const message = `The ${name.includes('.') ? 'property' : 'argument'} '${name}' ${reason}. Received ${text}`;
+  return codedError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+}
+
+function missingArg(name) {
+  return codedError(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`);
+}
+
+/** A plain object is wanted, as Node's validateObject() checks it. */
+function validateObject(value, name) {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw invalidArgType(name, 'of type object', value);
+  }
+}
+
+module.exports = {
+  MESSAGES,
+  errnoError,
+  forkwireError,
+  invalidArgType,
+  invalidArgValue,
+  missingArg,
+  nodeError,
+  validateObject,
+};

@@ -1,0 +1,204 @@
+'use strict';
+
+// The one file that touches what Node does not document. Each function says what it reaches; all of it was
+// checked on 20.20, 22.23, 24.21 and 26.10.
+
+const { freeParser, HTTPParser } = require('_http_common');
+const dgram = require('node:dgram');
+const net = require('node:net');
+
+// ------------------------------------------------------------------ handles
+
+/** The libuv handle behind a net.Socket or net.Server, or null (`_handle`). */
+const handleOf = (object) => object._handle ?? null;
+
+let dgramState;
+
+/** The UDP handle behind a dgram.Socket: in its state object; `socket._handle` warns, and is gone on 26. */
+function dgramHandleOf(socket) {
+  dgramState ??= Object.getOwnPropertySymbols(socket).find(
+    (symbol) => symbol.description === 'state symbol',
+  );
+  return socket[dgramState]?.handle ?? null;
+}
+
+/** The descriptor of a libuv handle, negative without one (`fd`). */
+const fdOf = (handle) => handle.fd ?? -1;
+
+const isNativeClass = (value) =>
+  typeof value === 'function' && /\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
+
+/** The class name of a native handle object (TCP, Pipe, UDP, ...), or null for anything else. */
+function nativeClassOf(object) {
+  const { constructor } = Object.getPrototypeOf(object) ?? {};
+  return isNativeClass(constructor) ? constructor.name : null;
+}
+
+/** A real TCP or Pipe handle on a descriptor, made without process.binding() (which --permission refuses). */
+function streamHandleFrom(fd) {
+  const socket = new net.Socket({ fd, manualStart: true, readable: true, writable: true });
+  return detachHandle(socket);
+}
+
+let Udp;
+
+/** A real UDP handle on a descriptor. */
+function udpHandleFrom(fd) {
+  if (!Udp) {
+    const socket = dgram.createSocket('udp4');
+    Udp = dgramHandleOf(socket).constructor;
+    socket.close();
+  }
+  const handle = new Udp();
+  const status = handle.open(fd);
+  if (status < 0) throw Object.assign(new Error('open UDP'), { errno: status });
+  return handle;
+}
+
+/** 'udp4' or 'udp6', from the address of a UDP handle (`getsockname`). */
+function udpTypeOf(handle) {
+  const address = {};
+  handle.getsockname(address);
+  return address.family === 'IPv6' ? 'udp6' : 'udp4';
+}
+
+/** Takes the handle away from its socket: no event of it reaches the socket any more. */
+function detachHandle(socket) {
+  const handle = socket._handle;
+  socket._handle = null;
+  return handle;
+}
+
+const noop = () => {};
+
+/** No byte is read from now on. */
+function stopReading(handle) {
+  handle.readStop();
+  handle.reading = false;
+  handle.onread = noop;
+}
+
+// ------------------------------------------------------------------ streams
+
+/** Bytes of a character that setEncoding() holds back until the rest comes (StringDecoder's lastChar). */
+function partialCharacter(decoder) {
+  if (!decoder || !(decoder.lastNeed > 0)) return [];
+  return [decoder.lastChar.subarray(0, decoder.lastTotal - decoder.lastNeed)];
+}
+
+/** What a socket has read and nobody took, as bytes (`_readableState.buffer`: an array on newer versions). */
+function readableBytes(socket) {
+  const { buffer, bufferIndex = 0, decoder, encoding } = socket._readableState;
+  const chunks = Array.isArray(buffer) ? buffer.slice(bufferIndex) : [...buffer];
+  const bytes = chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk));
+  return Buffer.concat([...bytes, ...partialCharacter(decoder)]);
+}
+
+/** Forgets what readableBytes() gave, so that the old socket never shows it. */
+function clearReadable(socket) {
+  const state = socket._readableState;
+  if (Array.isArray(state.buffer)) state.buffer.length = 0;
+  else state.buffer.clear();
+  if (state.bufferIndex !== undefined) state.bufferIndex = 0;
+  state.length = 0;
+}
+
+/** A connection inside an HTTP server gives its parser and response back, as stock does when it sends one. */
+function releaseHttp(socket) {
+  if (!socket.parser || !(socket.parser instanceof HTTPParser)) return;
+  freeParser(socket.parser, null, socket);
+  socket._httpMessage?.detachSocket(socket);
+}
+
+// ------------------------------------------------------------------ servers
+
+/** The server that accepted a socket and counts it (`_server`; `server` may also be one that it was given to). */
+const serverOf = (socket) => socket._server ?? null;
+
+/** Counts connections that the server did not accept or close itself (`_connections`). */
+function addConnections(server, count) {
+  server._connections += count;
+}
+
+const connectionsOf = (server) => server._connections;
+
+/** A socket's closing will be counted by this server. */
+function giveToServer(socket, server) {
+  socket._server = server;
+  socket.server = server;
+}
+
+/** Has the server ask `list` in getConnections() and close() (`_setupWorker`). */
+function addWorkerList(server, list) {
+  server._setupWorker(list);
+}
+
+/** The last list is gone: without this both calls of the server would wait for ever (`_usingWorkers`). */
+function forgetWorkersIfNone(server) {
+  if (server._workers.length === 0) server._usingWorkers = false;
+}
+
+/** Calls `listener` whenever a connection of the server closed, which is when Node asks whether it is drained. */
+function onConnectionClosed(server, listener) {
+  const original = server._emitCloseIfDrained;
+  Object.defineProperty(server, '_emitCloseIfDrained', {
+    value: function emitCloseIfDrained() {
+      Reflect.apply(original, this, []);
+      listener();
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+// ---------------------------------------------------------- child processes
+
+/** One more stream to wait for before 'close' (`_closesNeeded`). */
+function expectClose(child) {
+  child._closesNeeded++;
+}
+
+/** That stream ended: emits 'close' when it was the last. */
+function countClose(child) {
+  child._closesGot++;
+  if (child._closesGot === child._closesNeeded) {
+    child.emit('close', child.exitCode, child.signalCode);
+  }
+}
+
+/** Calls `before(exitCode, proceed)` when the exit is noticed; `proceed()` lets Node go on with it. */
+function interceptExit(child, before) {
+  const handle = child._handle;
+  const original = handle.onexit;
+  handle.onexit = (exitCode, signalCode) =>
+    before(exitCode, () => Reflect.apply(original, handle, [exitCode, signalCode]));
+}
+
+/** Runs what nextTick() and promises queued, as Node does between two timers (`_tickCallback`). */
+const runNextTicks = () => process._tickCallback();
+
+module.exports = {
+  addConnections,
+  addWorkerList,
+  clearReadable,
+  connectionsOf,
+  countClose,
+  detachHandle,
+  dgramHandleOf,
+  expectClose,
+  fdOf,
+  forgetWorkersIfNone,
+  giveToServer,
+  handleOf,
+  interceptExit,
+  nativeClassOf,
+  onConnectionClosed,
+  readableBytes,
+  releaseHttp,
+  runNextTicks,
+  serverOf,
+  stopReading,
+  streamHandleFrom,
+  udpHandleFrom,
+  udpTypeOf,
+};

@@ -1,0 +1,112 @@
+'use strict';
+
+// send()'s callbacks: each is called once, in the async context of its send(), with null when the kernel took
+// the whole message and with an error when it will not.
+
+const { AsyncResource } = require('node:async_hooks');
+const { errnoError, nodeError } = require('./errors');
+
+// Indexes of the state array that the addon keeps up to date.
+const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, SIZE: 5 };
+
+const HIGH_WATER_MARK = 131072; // bytes, as in stock
+const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
+const UV_EPIPE = -32;
+
+class Outbox {
+  #native;
+  #state;
+  #sent = [0, 0]; // messages per lane
+  #waiting = [[], []]; // per lane: { number, callback, resource, token }, in order
+  #failed = new Map(); // token -> error, of messages dropped with their handle
+  #isOver = null; // the error for what is not written, once nothing is any more
+  #needsDrain = false;
+
+  /** @param state Float64Array that `native` writes to */
+  constructor(native, state) {
+    this.#native = native;
+    this.#state = state;
+  }
+
+  /** Whether fewer bytes are queued than send() wants to return true for. Remembers that 'drain' is due. */
+  hasRoom() {
+    if (this.#state[STATE.QUEUED] < HIGH_WATER_MARK) return true;
+    this.#needsDrain = true;
+    return false;
+  }
+
+  /** The peer does not read any more: what is sent from now on is lost. */
+  get isBroken() {
+    return this.#state[STATE.BROKEN] !== 0;
+  }
+
+  /** A message was accepted. `token` is its handle's, if it has one. */
+  add(lane, callback, token) {
+    const number = ++this.#sent[lane];
+    if (typeof callback === 'function') {
+      process.nextTick(settleInTick, this, { lane, number, callback, token });
+    }
+  }
+
+  #outcome(entry) {
+    if (this.#state[STATE.WRITTEN + entry.lane] < entry.number) {
+      if (this.#isOver) return this.#isOver;
+      return this.isBroken ? errnoError(UV_EPIPE, 'write') : undefined;
+    }
+    if (entry.token === undefined) return null;
+    // Dropped messages count as written; the event that says which was dropped may still be on its way.
+    if (this.#state[STATE.EVENTS] > 0) return undefined;
+    if (!this.#failed.has(entry.token)) return null;
+    const error = this.#failed.get(entry.token);
+    this.#failed.delete(entry.token);
+    return error;
+  }
+
+  /** In the first tick after send(): the message leaves now if the kernel takes it. */
+  settle(entry) {
+    const waiting = this.#waiting[entry.lane];
+    if (this.#outcome(entry) === undefined) this.#native.flush();
+    const outcome = waiting.length > 0 && !this.#isOver ? undefined : this.#outcome(entry);
+    if (outcome !== undefined) {
+      entry.callback(outcome);
+      return;
+    }
+    entry.resource = new AsyncResource('FORKWIRESEND');
+    waiting.push(entry);
+  }
+
+  /** A message was dropped because its connection was reset. Whether somebody hears of it. */
+  fail(token, error) {
+    this.#failed.set(token, error);
+  }
+
+  /** Bytes left: callbacks whose messages are through are due. Whether 'drain' is. */
+  progress() {
+    for (const waiting of this.#waiting) this.#callBack(waiting);
+    if (!this.#needsDrain || this.#state[STATE.QUEUED] > LOW_WATER_MARK) return false;
+    this.#needsDrain = false;
+    return true;
+  }
+
+  #callBack(waiting) {
+    while (waiting.length > 0) {
+      const outcome = this.#outcome(waiting[0]);
+      if (outcome === undefined) return;
+      const { resource, callback } = waiting.shift();
+      // Each in a tick of its own, so that one that throws keeps none from being called.
+      resource.runInAsyncScope(process.nextTick, process, callback, outcome);
+    }
+  }
+
+  /** Nothing is written any more. `isDead`: because the peer is gone, and not by anybody's END. */
+  end(isDead) {
+    this.#isOver = isDead ? errnoError(UV_EPIPE, 'write') : nodeError('ERR_IPC_CHANNEL_CLOSED');
+    this.progress();
+  }
+}
+
+function settleInTick(outbox, entry) {
+  outbox.settle(entry);
+}
+
+module.exports = { Outbox, STATE };

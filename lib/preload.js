@@ -1,0 +1,7 @@
+'use strict';
+
+// The first thing a child with a native channel runs. Does nothing in Workers, which run preloads as well.
+
+if (process.env.FORKWIRE_CHANNEL !== undefined && require('node:worker_threads').isMainThread) {
+  require('./child').takeChannel(__filename);
+}

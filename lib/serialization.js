@@ -1,0 +1,108 @@
+'use strict';
+
+// Messages to payloads and back: 'json' and 'advanced'. Plain strings, and Buffers in 'advanced', go as they
+// are. Numbers are those of fw_encoding_t in src/forkwire.h.
+
+const v8 = require('node:v8');
+const { isArrayBufferView } = require('node:util').types;
+const { forkwireError } = require('./errors');
+
+const JSON_TEXT = 1;
+const LATIN1 = 2;
+const UTF8 = 3;
+const UTF16 = 4;
+const V8_VALUE = 5;
+const BYTES = 6;
+
+// Tags of a host object, as in Node's own codec: a view keeps its class, anything else becomes a plain object.
+const VIEW = 0;
+const OTHER = 1;
+
+class Serializer extends v8.DefaultSerializer {
+  _writeHostObject(object) {
+    if (isArrayBufferView(object)) {
+      this.writeUint32(VIEW);
+      super._writeHostObject(object);
+      return;
+    }
+    this.writeUint32(OTHER);
+    this.writeValue({ ...object });
+  }
+}
+
+class Deserializer extends v8.DefaultDeserializer {
+  _readHostObject() {
+    const tag = this.readUint32();
+    return tag === VIEW ? super._readHostObject() : this.readValue();
+  }
+}
+
+function serialize(message) {
+  const serializer = new Serializer();
+  serializer.writeHeader();
+  serializer.writeValue(message);
+  return serializer.releaseBuffer();
+}
+
+function deserialize(bytes) {
+  const deserializer = new Deserializer(bytes);
+  deserializer.readHeader();
+  return deserializer.readValue();
+}
+
+/** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
+function stringify(message) {
+  const text = JSON.stringify(message);
+  if (text !== undefined) return text;
+  throw forkwireError('ERR_FORKWIRE_BAD_MESSAGE', 'its toJSON() returned undefined');
+}
+
+// encode(message, emit): calls emit(encoding, payload); a string payload of LATIN1 may be any string.
+const codecs = {
+  json: {
+    encodingOf: (message) => (typeof message === 'string' ? LATIN1 : JSON_TEXT),
+    payloadOf: (message) => (typeof message === 'string' ? message : stringify(message)),
+  },
+  advanced: {
+    encodingOf(message) {
+      if (typeof message === 'string') return LATIN1;
+      return Buffer.isBuffer(message) ? BYTES : V8_VALUE;
+    },
+    payloadOf(message) {
+      return typeof message === 'string' || Buffer.isBuffer(message) ? message : serialize(message);
+    },
+  },
+};
+
+/** The message of a payload that came alone. Throws when it cannot be decoded. */
+function decode(encoding, payload) {
+  if (payload === undefined) throw new TypeError('the text is too long for a string');
+  switch (encoding) {
+    case JSON_TEXT:
+      return JSON.parse(payload);
+    case V8_VALUE:
+      return deserialize(payload);
+    default:
+      return payload;
+  }
+}
+
+/** `count` messages whose JSON texts were joined to an array. `sizes()` gives their lengths when that fails:
+ * two broken texts can make a whole one. */
+function decodeJoined(text, count, sizes) {
+  try {
+    const messages = JSON.parse(text);
+    if (messages.length === count) return messages;
+  } catch {
+    // One of them is broken; the loop below finds out which.
+  }
+  const messages = [];
+  let start = 1;
+  for (const size of sizes()) {
+    messages.push(JSON.parse(text.slice(start, start + size)));
+    start += size + 1;
+  }
+  return messages;
+}
+
+module.exports = { BYTES, JSON_TEXT, LATIN1, UTF16, UTF8, V8_VALUE, codecs, decode, decodeJoined };

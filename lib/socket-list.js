@@ -1,0 +1,149 @@
+'use strict';
+
+// Where a server's connections are while they live in other processes. One SocketListSend per server and
+// child at the sender, one SocketListReceive per server and sender at the receiver, as in Node's
+// internal/socket_list, but counted by what the channel reports and not by asking: `getConnections` needs
+// no round trip, and a child that ends just takes its part out of the sum.
+
+const EventEmitter = require('node:events');
+
+/**
+ * Connections of one server that one child holds, or that are on their way to it.
+ * Emits 'empty' when the last is gone, and 'exit', with itself, when the child can hold none any more.
+ */
+class SocketListSend extends EventEmitter {
+  #closeCallbacks = [];
+  #closedThere = 0;
+  #owner;
+
+  /**
+   * @param child the ChildProcess, or `process` for the parent
+   * @param key random 64-bit id of the server (BigInt)
+   * @param owner { settled(list, count), isDrained(polls) }: hears of closings, says when 'close' may come
+   */
+  constructor(child, key, owner) {
+    super();
+    this.child = child;
+    this.key = key;
+    this.connections = 0;
+    this.#owner = owner;
+  }
+
+  /** One more is on its way. */
+  add() {
+    this.connections++;
+  }
+
+  /** `count` came back, or were closed there. */
+  remove(count) {
+    const removed = Math.min(count, this.connections);
+    this.connections -= removed;
+    if (removed > 0 && this.connections === 0) this.emit('empty', this);
+    this.check();
+  }
+
+  /** The child said how many it closed in all. */
+  closedInAll(count) {
+    const more = Math.min(count - this.#closedThere, this.connections);
+    if (more <= 0) return;
+    this.#closedThere = count;
+    this.#owner.settled(this, more);
+    this.remove(more);
+  }
+
+  /** Calls `callback(null, count)`: how many the child holds. */
+  getConnections(callback) {
+    callback(null, this.connections);
+  }
+
+  /** Calls `callback(null)` once the child holds none and the server itself has closed its own. */
+  close(callback) {
+    this.#closeCallbacks.push(callback);
+    this.check();
+  }
+
+  /** Something changed that a close() may wait for. */
+  check() {
+    const polls = this.#closeCallbacks.length;
+    if (polls === 0 || this.connections > 0 || !this.#owner.isDrained(polls)) return;
+    const callbacks = this.#closeCallbacks;
+    this.#closeCallbacks = [];
+    for (const callback of callbacks) callback(null);
+  }
+
+  /** The child ended: what it held is not reachable any more. */
+  end() {
+    const left = this.connections;
+    if (left > 0) {
+      this.#owner.settled(this, left);
+      this.remove(left);
+    }
+    this.check();
+    this.emit('exit', this);
+  }
+}
+
+/**
+ * Connections of one server of another process that this process holds or handed on.
+ * Emits 'empty' when the last is gone.
+ */
+class SocketListReceive extends EventEmitter {
+  #report;
+
+  /**
+   * @param child whom they came from: a ChildProcess, or `process`
+   * @param key the server's id (BigInt)
+   * @param report called with the total of those closed since the beginning
+   */
+  constructor(child, key, report) {
+    super();
+    this.child = child;
+    this.key = key;
+    this.connections = 0;
+    this.closed = 0;
+    this.#report = report;
+  }
+
+  /** Counts `{ socket }` until it closes. Gives the listener for that, to be removed when it moves on. */
+  add({ socket }) {
+    this.connections++;
+    return this.watch(socket);
+  }
+
+  /** The same for one that is counted already. */
+  watch(socket) {
+    const onClose = () => this.remove(1);
+    socket.once('close', onClose);
+    return onClose;
+  }
+
+  /** `count` closed: here, or where they were handed on to. */
+  remove(count) {
+    this.closed += count;
+    this.#report(this.key, this.closed);
+    this.leave(count);
+  }
+
+  /** `count` went back to the server's process: its handle frame counts them there. */
+  leave(count) {
+    this.connections -= count;
+    if (this.connections === 0) this.emit('empty', this);
+  }
+
+  /** Undoes leave(). */
+  rejoin(count) {
+    this.connections += count;
+  }
+
+  getConnections(callback) {
+    callback(null, this.connections);
+  }
+
+  /** Calls `callback(null)` once none is left. */
+  close(callback) {
+    if (this.connections === 0) callback(null);
+    else this.once('empty', () => callback(null));
+  }
+}
+
+module.exports = { SocketListReceive, SocketListSend };

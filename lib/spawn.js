@@ -1,0 +1,111 @@
+'use strict';
+
+// Below fork(), spawn() and cluster.fork() lies ChildProcess.prototype.spawn(). Here is what forkwire does in its
+// place: where stdio has an 'ipc' entry and the native wire can be used, Node starts the child with a plain
+// descriptor there, and a channel of ours is attached.
+
+const { ChildProcess } = require('node:child_process');
+const path = require('node:path');
+const attachment = require('./attach');
+const { errnoError, forkwireError } = require('./errors');
+const { pairsForChild } = require('./environment');
+const { expectClose, interceptExit } = require('./node-internals');
+const { chooseWire } = require('./wire-choice');
+
+const UV_EMFILE = -24;
+const UV_ENFILE = -23;
+const NO_ADDON_EXIT_CODE = 78; // of lib/preload.js
+
+/** The one index of 'ipc' in stdio, or -1. Whatever Node would refuse is left to Node to refuse. */
+function ipcSlot({ stdio, envPairs, serialization, file, args }) {
+  const areSane =
+    Array.isArray(stdio) &&
+    Array.isArray(envPairs) &&
+    typeof file === 'string' &&
+    (args === undefined || Array.isArray(args)) &&
+    [undefined, 'json', 'advanced'].includes(serialization);
+  if (!areSane) return -1;
+  const slot = stdio.indexOf('ipc');
+  return slot === stdio.lastIndexOf('ipc') ? slot : -1;
+}
+
+function prepare(options, slot, preload, ours, theirs) {
+  const serialization = options.serialization ?? 'json';
+  const channel = { fd: slot, inode: attachment.inode(theirs), serialization };
+  options.stdio = options.stdio.with(slot, theirs);
+  options.envPairs = pairsForChild(options.envPairs, preload, channel);
+  return { fd: ours, serialization, trace: true, endsWithClose: true };
+}
+
+function start(child, options, spawn, [ours, theirs]) {
+  try {
+    return Reflect.apply(spawn, child, [options]);
+  } catch (error) {
+    attachment.closeFd(ours);
+    throw error;
+  } finally {
+    attachment.closeFd(theirs);
+  }
+}
+
+/** An exit that is noticed before the end of the channel: what the child sent comes first. */
+function drainBeforeExit(child, channel) {
+  interceptExit(child, (exitCode, proceed) => {
+    const saidHello = channel.peerPid !== 0;
+    channel.peerDied();
+    process.nextTick(() => {
+      proceed();
+      if (exitCode === NO_ADDON_EXIT_CODE && !saidHello && channel.peerPid === 0) {
+        child.emit('error', forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid }));
+      }
+    });
+  });
+}
+
+function spawnNative(child, options, slot, preload, spawn) {
+  const pair = attachment.socketPair();
+  if (!Array.isArray(pair)) throw errnoError(pair, 'socketpair');
+  const channelOptions = prepare(options, slot, preload, pair[0], pair[1]);
+  const status = start(child, options, spawn, pair);
+  if (status === UV_EMFILE || status === UV_ENFILE) {
+    attachment.closeFd(pair[0]);
+    return status;
+  }
+  expectClose(child);
+  const channel = attachment.attach(child, channelOptions);
+  if (child.pid) drainBeforeExit(child, channel);
+  return status;
+}
+
+/** spawn() for `child`: on the native wire where that is possible, else as Node does it. */
+function spawnChild(child, options, preload, spawn) {
+  const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
+  if (slot < 0 || chooseWire(options, slot, attachment.isPrivileged) === 'node') {
+    return Reflect.apply(spawn, child, [options]);
+  }
+  return spawnNative(child, options, slot, preload, spawn);
+}
+
+const PRELOAD = path.join(__dirname, 'preload.js');
+
+/** Runs `action` with ChildProcess.prototype.spawn() replaced for the one child that it starts. */
+function withOwnSpawn(action) {
+  const { prototype } = ChildProcess;
+  const original = prototype.spawn;
+  let isReplaced = true;
+  const restore = () => {
+    if (isReplaced) prototype.spawn = original;
+    isReplaced = false;
+  };
+  prototype.spawn = function spawn(options) {
+    restore();
+    return spawnChild(this, options, PRELOAD, original);
+  };
+  try {
+    return action();
+  } finally {
+    restore();
+  }
+}
+
+module.exports = { spawnChild, withOwnSpawn };

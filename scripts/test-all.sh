@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Everything that can be tested on this machine: all of .ci/run's tests, the whole suite on each supported Node with the
+# same binary, and a longer fuzz. FUZZ_SECONDS (600 by default) sets its length.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+source scripts/lib/steps.sh
+
+step 'build' node scripts/build.js
+step 'core' node scripts/test-core.js
+for version in 20 22 24 26; do
+  step "tests on Node $version" \
+    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js
+done
+step 'lint and format' npm run lint
+step 'lint of C' npm run lint:c
+step 'sanitizers' timeout 900 npm run sanitize
+step 'fuzz' npm run fuzz -- "${FUZZ_SECONDS:-600}"
+finish

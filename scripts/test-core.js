@@ -1,0 +1,105 @@
+'use strict';
+
+// Compiles and runs the tests of the core that need no event loop: test/core/*_test.c, one program each.
+
+const { execFile, execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { findHeaders } = require('./lib/headers.js');
+const { BuildError, runMain, say } = require('./lib/say.js');
+
+const ROOT = path.join(__dirname, '..');
+const OUT = path.join(ROOT, 'build/core-tests');
+const CC = process.env.CC || 'cc';
+const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+const TIMEOUT = 120_000;
+
+// The files of the channel need an event loop; a test program has none.
+const OF_CHANNEL = '#include "channel_state.h"';
+
+function sourcesIn(folder, wanted) {
+  const names = fs.existsSync(path.join(ROOT, folder))
+    ? fs.readdirSync(path.join(ROOT, folder))
+    : [];
+  return names.filter(wanted).map((name) => path.join(ROOT, folder, name));
+}
+
+/** Resolves to { ok, output, ms }. */
+function run(command, args) {
+  const startedAt = performance.now();
+  return new Promise((resolve) => {
+    execFile(command, args, { timeout: TIMEOUT }, (error, stdout, stderr) => {
+      const how = error ? `${error.signal ?? `exit code ${error.code}`}\n` : '';
+      const ms = Math.round(performance.now() - startedAt);
+      resolve({ ok: !error, output: stdout + stderr + how, ms });
+    });
+  });
+}
+
+async function inParallel(items, work) {
+  const left = [...items];
+  const worker = async () => {
+    while (left.length > 0) await work(left.shift());
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
+}
+
+function sanitizerFlags() {
+  const probe = path.join(OUT, 'probe');
+  try {
+    const args = [...SANITIZE, '-x', 'c', '-', '-o', probe];
+    execFileSync(CC, args, { input: 'int main(void) { return 0; }\n', stdio: 'pipe' });
+    execFileSync(probe, { stdio: 'pipe' });
+    return SANITIZE;
+  } catch {
+    say(`${CC} has no working sanitizers here: the tests of the core run without them`);
+    return [];
+  }
+}
+
+function objectOf(source) {
+  return path.join(OUT, `${path.basename(source, '.c')}.o`);
+}
+
+async function compileAll(sources, sanitize) {
+  const flags = ['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-g', '-O1'];
+  const include = path.join(findHeaders(), 'include/node');
+  const paths = ['-I', path.join(ROOT, 'src'), '-isystem', include];
+  await inParallel(sources, async (source) => {
+    const args = [...flags, ...sanitize, ...paths, '-c', source, '-o', objectOf(source)];
+    const result = await run(CC, args);
+    if (!result.ok) throw new BuildError(`${source} does not compile:\n${result.output}`);
+  });
+}
+
+async function runTest(source, coreObjects, sanitize) {
+  const name = path.basename(source, '.c');
+  const program = path.join(OUT, name);
+  const link = [...sanitize, objectOf(source), ...coreObjects, '-pthread', '-o', program];
+  const linked = await run(CC, link);
+  const result = linked.ok ? await run(program, []) : linked;
+  process.stdout.write(`${result.ok ? 'ok  ' : 'FAIL'} ${name} (${result.ms} ms)\n`);
+  if (!result.ok) process.stdout.write(`${result.output}\n`);
+  return result.ok;
+}
+
+async function main() {
+  fs.mkdirSync(OUT, { recursive: true });
+  const tests = sourcesIn('test/core', (name) => name.endsWith('_test.c'));
+  const core = sourcesIn('src/core', (name) => name.endsWith('.c')).filter(
+    (file) => !fs.readFileSync(file, 'utf8').includes(OF_CHANNEL),
+  );
+  if (tests.length === 0) throw new BuildError('there are no tests in test/core.');
+  const sanitize = sanitizerFlags();
+  await compileAll([...core, ...tests], sanitize);
+  const results = [];
+  await inParallel(tests, async (test) => {
+    results.push(await runTest(test, core.map(objectOf), sanitize));
+  });
+  const failed = results.filter((ok) => !ok).length;
+  process.stdout.write(`core: ${results.length - failed} passed, ${failed} failed\n`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+runMain(main);

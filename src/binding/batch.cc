@@ -1,0 +1,176 @@
+#include "batch.h"
+
+#include <cstring>
+
+namespace {
+
+constexpr size_t kJoinMax = 4096;  // larger texts are better parsed alone
+
+bool IsAscii(const uint8_t* bytes, size_t size) {
+  uint64_t high = 0;
+  size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes + i, 8);
+    high |= word;
+  }
+  for (; i < size; i++) high |= bytes[i];
+  return (high & 0x8080808080808080ULL) == 0;
+}
+
+bool IsJoinable(const fw_message_t& message) {
+  return message.lane == FW_LANE_USER && message.encoding == FW_ENCODING_JSON &&
+         message.handle == nullptr && message.size > 0 && message.size <= kJoinMax &&
+         IsAscii(message.data, message.size);
+}
+
+napi_value Number(napi_env env, double number) {
+  napi_value value = nullptr;
+  napi_create_double(env, number, &value);
+  return value;
+}
+
+napi_value BigInt(napi_env env, uint64_t number) {
+  napi_value value = nullptr;
+  napi_create_bigint_uint64(env, number, &value);
+  return value;
+}
+
+// nullptr when JavaScript cannot hold it.
+napi_value Decode(napi_env env, const fw_message_t& message) {
+  const char* bytes = reinterpret_cast<const char*>(message.data);
+  napi_value value = nullptr;
+  void* copy;
+  switch (message.encoding) {
+    case FW_ENCODING_LATIN1:
+      napi_create_string_latin1(env, bytes, message.size, &value);
+      break;
+    case FW_ENCODING_JSON:
+      if (IsAscii(message.data, message.size))
+        napi_create_string_latin1(env, bytes, message.size, &value);
+      else
+        napi_create_string_utf8(env, bytes, message.size, &value);
+      break;
+    case FW_ENCODING_UTF8:
+      napi_create_string_utf8(env, bytes, message.size, &value);
+      break;
+    case FW_ENCODING_UTF16: {
+      std::u16string aligned(message.size / 2, u'\0');
+      std::memcpy(&aligned[0], bytes, message.size);
+      napi_create_string_utf16(env, aligned.data(), aligned.size(), &value);
+      break;
+    }
+    default:
+      napi_create_buffer_copy(env, message.size, bytes, &copy, &value);
+  }
+  return value;
+}
+
+napi_value HandleObject(napi_env env, const fw_handle_in_t& handle) {
+  Napi::Object object = Napi::Object::New(env);
+  object["id"] = static_cast<double>(handle.id);
+  object["kind"] = handle.kind;
+  object["type"] = handle.type;
+  object["flags"] = handle.flags;
+  if (handle.flags & FW_HANDLE_COUNTED) object["key"] = Napi::Value(env, BigInt(env, handle.key));
+  if (handle.buffered_size > 0)
+    object["buffered"] = Napi::Buffer<uint8_t>::Copy(env, handle.buffered, handle.buffered_size);
+  return object;
+}
+
+}  // namespace
+
+void Batch::Open(Napi::Env env) {
+  if (scope_ != nullptr) return;
+  napi_open_handle_scope(env, &scope_);
+  napi_create_array(env, &messages_);
+  length_ = 0;
+}
+
+void Batch::Push(Napi::Env env, napi_value value) {
+  napi_set_element(env, messages_, length_++, value);
+}
+
+void Batch::PushNumber(Napi::Env env, double number) {
+  Push(env, Number(env, number));
+}
+
+void Batch::Join(const fw_message_t& message) {
+  joined_ += joined_.empty() ? '[' : ',';
+  joined_.append(reinterpret_cast<const char*>(message.data), message.size);
+  joined_cost_ += static_cast<double>(message.cost);
+  sizes_.push_back(static_cast<uint32_t>(message.size));
+}
+
+void Batch::EndRun(Napi::Env env) {
+  if (joined_.empty()) return;
+  size_t count = sizes_.size() - (run_ends_.empty() ? 0 : run_ends_.back());
+  joined_ += ']';
+  PushNumber(env, static_cast<double>(kJoined + count * 256));
+  Push(env, Napi::Value(env, [&] {
+         napi_value value = nullptr;
+         napi_create_string_latin1(env, joined_.data(), joined_.size(), &value);
+         return value;
+       }()));
+  PushNumber(env, joined_cost_);
+  run_ends_.push_back(sizes_.size());
+  joined_.clear();
+  joined_cost_ = 0;
+}
+
+void Batch::Add(Napi::Env env, const fw_message_t& message) {
+  Open(env);
+  if (IsJoinable(message)) {
+    Join(message);
+    return;
+  }
+  EndRun(env);
+  int code = message.encoding;
+  if (message.handle != nullptr) code |= kHasHandle;
+  if (message.lane == FW_LANE_INTERNAL) code |= kInternal;
+  PushNumber(env, code);
+  napi_value value = Decode(env, message);
+  Push(env, value != nullptr ? value : static_cast<napi_value>(env.Undefined()));
+  PushNumber(env, static_cast<double>(message.cost));
+  if (message.handle != nullptr) Push(env, HandleObject(env, *message.handle));
+}
+
+void Batch::AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c) {
+  events_.push_back({type, a, b, c});
+}
+
+void Batch::Take(Napi::Env env, napi_value* ret_messages, napi_value* ret_events) {
+  *ret_messages = *ret_events = env.Undefined();
+  if (scope_ != nullptr) {
+    EndRun(env);
+    *ret_messages = messages_;
+  }
+  if (events_.empty()) return;
+  Napi::Array events = Napi::Array::New(env, events_.size() * 4);
+  uint32_t i = 0;
+  for (const EventRecord& event : events_) {
+    events[i++] = Number(env, event.type);
+    events[i++] = event.type == kCounts ? BigInt(env, event.a)
+                                        : Number(env, static_cast<double>(event.a));
+    events[i++] = Number(env, static_cast<double>(event.b));
+    events[i++] = Number(env, event.c);
+  }
+  events_.clear();
+  *ret_events = events;
+}
+
+void Batch::Finish(Napi::Env env) {
+  if (scope_ != nullptr) napi_close_handle_scope(env, scope_);
+  scope_ = nullptr;
+  sizes_.clear();
+  run_ends_.clear();
+}
+
+Napi::Value Batch::RunSizes(Napi::Env env, size_t run) const {
+  Napi::Array sizes = Napi::Array::New(env);
+  if (run >= run_ends_.size()) return sizes;
+  size_t first = run == 0 ? 0 : run_ends_[run - 1];
+  for (size_t i = first; i < run_ends_[run]; i++)
+    sizes[static_cast<uint32_t>(i - first)] = Number(env, sizes_[i]);
+  return sizes;
+}

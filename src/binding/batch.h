@@ -1,0 +1,57 @@
+// What one read brought, as JavaScript wants it: messages and ledger events in two flat arrays.
+#ifndef FW_BINDING_BATCH_H
+#define FW_BINDING_BATCH_H
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "../forkwire.h"
+
+// Layout of the arrays, which lib/inbox.js reads:
+//   messages: code, value, cost [, handle] ...   events: type, a, b, c ...
+// code: encoding | kHasHandle | kInternal; or kJoined | (count << 8), whose value "[text,text,...]"
+// joins the JSON texts of small messages, so that they are parsed in one go.
+class Batch {
+ public:
+  enum { kHasHandle = 16, kInternal = 32, kJoined = 64 };
+  enum Event { kSettled = 1, kCounts = 2, kWritesDone = 3, kLost = 4 };
+
+  // Opens a handle scope that stays open until Take().
+  void Add(Napi::Env env, const fw_message_t& message);
+  void AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c);
+
+  size_t CountEvents() const { return events_.size(); }
+  bool IsEmpty() const { return scope_ == nullptr && events_.empty(); }
+  // undefined where nothing came. The runs stay known until Finish().
+  void Take(Napi::Env env, napi_value* ret_messages, napi_value* ret_events);
+  void Finish(Napi::Env env);
+  // Payload bytes of each message of joined run number `run` of the batch, in order.
+  Napi::Value RunSizes(Napi::Env env, size_t run) const;
+
+ private:
+  struct EventRecord {
+    Event type;
+    uint64_t a;
+    uint64_t b;
+    uint32_t c;
+  };
+
+  void Open(Napi::Env env);
+  void Push(Napi::Env env, napi_value value);
+  void PushNumber(Napi::Env env, double number);
+  void Join(const fw_message_t& message);
+  void EndRun(Napi::Env env);
+
+  napi_handle_scope scope_ = nullptr;
+  napi_value messages_ = nullptr;
+  uint32_t length_ = 0;
+  std::vector<EventRecord> events_;
+  std::string joined_;
+  std::vector<uint32_t> sizes_;      // of all joined messages
+  std::vector<size_t> run_ends_;     // in sizes_
+  double joined_cost_ = 0;
+};
+
+#endif

@@ -1,0 +1,386 @@
+#include "channel.h"
+
+#include <cstring>
+
+namespace {
+
+constexpr int64_t kMemoryStep = 256 * 1024;  // queued bytes are told to V8 in steps of this
+constexpr size_t kExactFrom = 1024;          // longer texts are measured before they are encoded
+
+enum { kQueued = 0, kWrittenUser = 1, kWrittenInternal = 2, kBroken = 3, kEvents = 4 };  // of the state array
+
+uint64_t Id(const Napi::Value& value) {
+  return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
+}
+
+fw_lane_t Lane(const Napi::Value& value) {
+  return value.As<Napi::Number>().Int32Value() == FW_LANE_INTERNAL ? FW_LANE_INTERNAL
+                                                                   : FW_LANE_USER;
+}
+
+Napi::Value Status(const Napi::CallbackInfo& info, int status) {
+  return Napi::Number::New(info.Env(), status);
+}
+
+// { fd, dup, token, type, flags, key?, buffered? }
+fw_handle_out_t HandleOut(const Napi::Object& object) {
+  fw_handle_out_t handle = {};
+  handle.fd = object.Get("fd").As<Napi::Number>().Int32Value();
+  handle.dup = object.Get("dup").As<Napi::Boolean>().Value();
+  handle.token = Id(object.Get("token"));
+  handle.type = static_cast<uint8_t>(object.Get("type").As<Napi::Number>().Uint32Value());
+  handle.flags = static_cast<uint8_t>(object.Get("flags").As<Napi::Number>().Uint32Value());
+  Napi::Value key = object.Get("key");
+  bool lossless;
+  if (key.IsBigInt()) handle.key = key.As<Napi::BigInt>().Uint64Value(&lossless);
+  Napi::Value buffered = object.Get("buffered");
+  if (buffered.IsTypedArray()) {
+    Napi::Uint8Array bytes = buffered.As<Napi::Uint8Array>();
+    handle.buffered = bytes.Data();
+    handle.buffered_size = static_cast<uint32_t>(bytes.ByteLength());
+  }
+  return handle;
+}
+
+bool IsOneByte(const char16_t* text, size_t length) {
+  char16_t all = 0;
+  for (size_t i = 0; i < length; i++) all |= text[i];
+  return all < 256;
+}
+
+}  // namespace
+
+Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
+  return DefineClass(
+      env, "Channel",
+      {InstanceMethod<&Channel::Send>("send"), InstanceMethod<&Channel::Flush>("flush"),
+       InstanceMethod<&Channel::Park>("park"), InstanceMethod<&Channel::Deliver>("deliver"),
+       InstanceMethod<&Channel::RunSizes>("runSizes"), InstanceMethod<&Channel::Adopt>("adopt"),
+       InstanceMethod<&Channel::Taken>("taken"), InstanceMethod<&Channel::Refuse>("refuse"),
+       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
+       InstanceMethod<&Channel::WritesDone>("writesDone"),
+       InstanceMethod<&Channel::SetClosed>("setClosed"), InstanceMethod<&Channel::Hold>("hold"),
+       InstanceMethod<&Channel::Release>("release"), InstanceMethod<&Channel::End>("end"),
+       InstanceMethod<&Channel::PeerDied>("peerDied"), InstanceMethod<&Channel::Close>("close"),
+       InstanceMethod<&Channel::RejectMessage>("rejectMessage"),
+       InstanceMethod<&Channel::Referenced>("referenced"), InstanceMethod<&Channel::Fd>("fd"),
+       InstanceMethod<&Channel::PeerPid>("peerPid"),
+       InstanceMethod<&Channel::Violation>("violation")},
+      environment);
+}
+
+// new Channel(fd, handler, state, { maxMessageSize, endStall, trace })
+Channel::Channel(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Channel>(info),
+      environment_(static_cast<Environment*>(info.Data())),
+      context_(info.Env(), "FORKWIRE", info[1].As<Napi::Object>()) {
+  Napi::Env env = info.Env();
+  Napi::Object given = info[3].As<Napi::Object>();
+  fw_options_t options = {};
+  options.max_message_size = Id(given.Get("maxMessageSize"));
+  options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
+  fw_callbacks_t callbacks = {OnMessage, OnSettled,  OnCounts, OnWritesDone, OnLost,
+                              OnBatch,   OnProgress, OnEnd,    OnClosed,     nullptr};
+  if (given.Get("trace").ToBoolean().Value()) callbacks.on_trace = OnTrace;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  handler_ = Napi::Persistent(info[1].As<Napi::Object>());
+  state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
+  state_data_ = state_.Value().Data();
+  int status = fw_channel_open(loop, fd, &options, &callbacks, this, &core_);
+  if (status < 0) {
+    Napi::Error error = Napi::Error::New(env, std::string("open channel: ") + uv_strerror(status));
+    error.Set("code", uv_err_name(status));
+    error.Set("errno", Napi::Number::New(env, status));
+    error.ThrowAsJavaScriptException();
+    return;
+  }
+  environment_->Add(this);
+  Ref();  // an open channel is not collected
+}
+
+void Channel::CloseNow() {
+  if (core_ != nullptr) fw_channel_close(core_);
+}
+
+// ------------------------------------------------------------- to JavaScript
+
+void Channel::UpdateState() {
+  size_t queued = fw_channel_queued(core_);
+  state_data_[kQueued] = static_cast<double>(queued);
+  state_data_[kWrittenUser] = static_cast<double>(fw_channel_written(core_, FW_LANE_USER));
+  state_data_[kWrittenInternal] = static_cast<double>(fw_channel_written(core_, FW_LANE_INTERNAL));
+  state_data_[kBroken] = fw_channel_is_broken(core_);
+  state_data_[kEvents] = static_cast<double>(batch_.CountEvents());
+  int64_t change = static_cast<int64_t>(queued) - reported_memory_;
+  if (change > -kMemoryStep && change < kMemoryStep) return;
+  int64_t total;
+  napi_adjust_external_memory(Env(), change, &total);
+  reported_memory_ += change;
+}
+
+// An exception that comes out of it is an uncaught one, as from any callback of the loop.
+void Channel::Call(const char* method, std::initializer_list<napi_value> args) {
+  Napi::Object handler = handler_.Value();
+  Napi::Value function = handler.Get(method);
+  if (!function.IsFunction()) return;
+  function.As<Napi::Function>().MakeCallback(handler, args, context_);
+  if (!Env().IsExceptionPending()) return;
+  Napi::Error error = Env().GetAndClearPendingException();
+  napi_fatal_exception(Env(), error.Value());
+}
+
+void Channel::OnMessage(void* data, const fw_message_t* message) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (channel->CanCall()) channel->batch_.Add(channel->Env(), *message);
+}
+
+void Channel::OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kSettled, token, outcome, reason);
+}
+
+void Channel::OnCounts(void* data, uint64_t key, uint64_t closed) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kCounts, key, closed, 0);
+}
+
+void Channel::OnWritesDone(void* data, uint64_t id, int failed) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kWritesDone, id, failed != 0, 0);
+}
+
+void Channel::OnLost(void* data, uint64_t id) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kLost, id, 0, 0);
+}
+
+void Channel::OnBatch(void* data) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (!channel->CanCall()) return;
+  Napi::Env env = channel->Env();
+  Napi::HandleScope scope(env);
+  if (!channel->batch_.IsEmpty()) {
+    napi_value messages;
+    napi_value events;
+    channel->batch_.Take(env, &messages, &events);
+    channel->UpdateState();
+    channel->Call("onBatch", {messages, events});
+  }
+  channel->batch_.Finish(env);
+}
+
+void Channel::OnProgress(void* data) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (!channel->CanCall()) return;
+  Napi::HandleScope scope(channel->Env());
+  channel->UpdateState();
+  channel->Call("onProgress", {});
+}
+
+void Channel::OnEnd(void* data, fw_end_t end) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (!channel->CanCall()) return;
+  Napi::HandleScope scope(channel->Env());
+  channel->UpdateState();
+  channel->Call("onEnd", {Napi::Number::New(channel->Env(), end)});
+}
+
+void Channel::OnClosed(void* data) {
+  Channel* channel = static_cast<Channel*>(data);
+  channel->core_ = nullptr;
+  int64_t total;
+  napi_adjust_external_memory(channel->Env(), -channel->reported_memory_, &total);
+  bool is_ending = channel->environment_->is_ending();
+  channel->environment_->Remove(channel);
+  if (is_ending) return;
+  Napi::HandleScope scope(channel->Env());
+  channel->handler_.Reset();
+  channel->Unref();
+}
+
+void Channel::OnTrace(void* data, const char* line) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (!channel->CanCall()) return;
+  Napi::Env env = channel->Env();
+  Napi::HandleScope scope(env);
+  Napi::Object handler = channel->handler_.Value();
+  Napi::Function function = handler.Get("onTrace").As<Napi::Function>();
+  function.Call(handler, {Napi::String::New(env, line)});
+}
+
+// ----------------------------------------------------------- from JavaScript
+
+int Channel::SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle) {
+  size_t length;
+  size_t size;
+  napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
+  size_t max_size = length * 3;
+  if (length >= kExactFrom) napi_get_value_string_utf8(Env(), text, nullptr, 0, &max_size);
+  uint8_t* room = fw_channel_begin(core_, lane, max_size + 1, handle);  // N-API adds a NUL
+  if (room == nullptr) return UV_ENOMEM;
+  napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(room), max_size + 1, &size);
+  return fw_channel_commit(core_, lane, FW_ENCODING_JSON, size, handle);
+}
+
+// One-byte strings go as Latin-1, others as UTF-16, which keeps lone surrogates.
+int Channel::SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle) {
+  size_t length;
+  napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
+  std::u16string wide(length + 1, u'\0');
+  napi_get_value_string_utf16(Env(), text, &wide[0], length + 1, &length);
+  bool is_one_byte = IsOneByte(wide.data(), length);
+  size_t size = is_one_byte ? length : length * 2;
+  uint8_t* room = fw_channel_begin(core_, lane, size, handle);
+  if (room == nullptr) return UV_ENOMEM;
+  if (is_one_byte) {
+    for (size_t i = 0; i < length; i++) room[i] = static_cast<uint8_t>(wide[i]);
+  } else {
+    std::memcpy(room, wide.data(), size);
+  }
+  fw_encoding_t encoding = is_one_byte ? FW_ENCODING_LATIN1 : FW_ENCODING_UTF16;
+  return fw_channel_commit(core_, lane, encoding, size, handle);
+}
+
+int Channel::SendBytes(fw_lane_t lane, fw_encoding_t encoding, Napi::Uint8Array bytes,
+                       const fw_handle_out_t* handle) {
+  size_t size = bytes.ByteLength();
+  uint8_t* room = fw_channel_begin(core_, lane, size, handle);
+  if (room == nullptr) return UV_ENOMEM;
+  if (size > 0) std::memcpy(room, bytes.Data(), size);
+  return fw_channel_commit(core_, lane, encoding, size, handle);
+}
+
+int Channel::SendPayload(fw_lane_t lane, int encoding, Napi::Value payload,
+                         const fw_handle_out_t* handle) {
+  if (encoding == FW_ENCODING_JSON) return SendUtf8(lane, payload, handle);
+  if (encoding == FW_ENCODING_LATIN1) return SendString(lane, payload, handle);
+  return SendBytes(lane, static_cast<fw_encoding_t>(encoding), payload.As<Napi::Uint8Array>(),
+                   handle);
+}
+
+// send(lane, encoding, payload, handle | undefined): 0 or a negative errno. Encoding LATIN1 stands
+// for any string.
+Napi::Value Channel::Send(const Napi::CallbackInfo& info) {
+  if (core_ == nullptr) return Status(info, UV_EPIPE);
+  fw_handle_out_t handle;
+  const fw_handle_out_t* given = nullptr;
+  if (info[3].IsObject()) {
+    handle = HandleOut(info[3].As<Napi::Object>());
+    given = &handle;
+  }
+  int status =
+      SendPayload(Lane(info[0]), info[1].As<Napi::Number>().Int32Value(), info[2], given);
+  UpdateState();
+  return Status(info, status);
+}
+
+Napi::Value Channel::Flush(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) {
+    fw_channel_flush(core_);
+    UpdateState();
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Park(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_park(core_, FW_LANE_USER, Id(info[0]), Id(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Deliver(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_deliver(core_, FW_LANE_USER, Id(info[0]), Id(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::RunSizes(const Napi::CallbackInfo& info) {
+  return batch_.RunSizes(info.Env(), info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value Channel::Adopt(const Napi::CallbackInfo& info) {
+  return Status(info, core_ == nullptr ? UV_ENOENT : fw_channel_adopt(core_, Id(info[0])));
+}
+
+Napi::Value Channel::Taken(const Napi::CallbackInfo& info) {
+  return Status(info, core_ == nullptr ? UV_ENOENT : fw_channel_taken(core_, Id(info[0])));
+}
+
+Napi::Value Channel::Refuse(const Napi::CallbackInfo& info) {
+  auto reason = static_cast<fw_refused_reason_t>(info[1].As<Napi::Number>().Int32Value());
+  return Status(info, core_ == nullptr ? UV_ENOENT : fw_channel_refuse(core_, Id(info[0]), reason));
+}
+
+Napi::Value Channel::RetryMissing(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_retry_missing(core_);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::WritesDone(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr)
+    fw_channel_writes_done(core_, Id(info[0]), info[1].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::SetClosed(const Napi::CallbackInfo& info) {
+  bool lossless;
+  uint64_t key = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
+  return Status(info,
+                core_ == nullptr ? UV_EPIPE : fw_channel_set_closed(core_, key, Id(info[1])));
+}
+
+Napi::Value Channel::Hold(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_hold(core_);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Release(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_release(core_);
+  return info.Env().Undefined();
+}
+
+// Whether nothing is outstanding; else onEnd follows.
+Napi::Value Channel::End(const Napi::CallbackInfo& info) {
+  bool is_done = core_ == nullptr || fw_channel_end(core_) == 1;
+  if (core_ != nullptr) UpdateState();
+  return Napi::Boolean::New(info.Env(), is_done);
+}
+
+Napi::Value Channel::PeerDied(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_peer_died(core_);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::RejectMessage(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_reject_message(core_);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Close(const Napi::CallbackInfo& info) {
+  CloseNow();
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Referenced(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) {
+    if (info[0].As<Napi::Boolean>().Value()) fw_channel_ref(core_);
+    else fw_channel_unref(core_);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::Fd(const Napi::CallbackInfo& info) {
+  return Status(info, core_ == nullptr ? -1 : fw_channel_fd(core_));
+}
+
+Napi::Value Channel::PeerPid(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), core_ == nullptr ? 0 : fw_channel_peer_pid(core_));
+}
+
+// { rule, kind, offset, detail }, or undefined.
+Napi::Value Channel::Violation(const Napi::CallbackInfo& info) {
+  const fw_violation_t* violation = core_ == nullptr ? nullptr : fw_channel_violation(core_);
+  if (violation == nullptr) return info.Env().Undefined();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object["rule"] = violation->rule;
+  object["kind"] = fw_frame_name(violation->kind);
+  object["offset"] = static_cast<double>(violation->offset);
+  object["detail"] = static_cast<double>(violation->detail);
+  return object;
+}

@@ -1,0 +1,74 @@
+// One channel as a JavaScript object. Translates values and callbacks; decides nothing.
+#ifndef FW_BINDING_CHANNEL_H
+#define FW_BINDING_CHANNEL_H
+
+#include <napi.h>
+
+#include "../forkwire.h"
+#include "batch.h"
+#include "environment.h"
+
+class Channel : public Napi::ObjectWrap<Channel> {
+ public:
+  static Napi::Function Define(Napi::Env env, Environment* environment);
+  explicit Channel(const Napi::CallbackInfo& info);
+
+  // For the end of the environment: no JavaScript runs any more.
+  void CloseNow();
+  fw_channel_t* core() const { return core_; }
+  void UpdateState();
+
+ private:
+  // The core's callbacks; `data` is the Channel.
+  static void OnMessage(void* data, const fw_message_t* message);
+  static void OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
+  static void OnCounts(void* data, uint64_t key, uint64_t closed);
+  static void OnWritesDone(void* data, uint64_t id, int failed);
+  static void OnLost(void* data, uint64_t id);
+  static void OnBatch(void* data);
+  static void OnProgress(void* data);
+  static void OnEnd(void* data, fw_end_t end);
+  static void OnClosed(void* data);
+  static void OnTrace(void* data, const char* line);
+
+  Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value Flush(const Napi::CallbackInfo& info);
+  Napi::Value Park(const Napi::CallbackInfo& info);
+  Napi::Value Deliver(const Napi::CallbackInfo& info);
+  Napi::Value RunSizes(const Napi::CallbackInfo& info);
+  Napi::Value Adopt(const Napi::CallbackInfo& info);
+  Napi::Value Taken(const Napi::CallbackInfo& info);
+  Napi::Value Refuse(const Napi::CallbackInfo& info);
+  Napi::Value RetryMissing(const Napi::CallbackInfo& info);
+  Napi::Value WritesDone(const Napi::CallbackInfo& info);
+  Napi::Value SetClosed(const Napi::CallbackInfo& info);
+  Napi::Value Hold(const Napi::CallbackInfo& info);
+  Napi::Value Release(const Napi::CallbackInfo& info);
+  Napi::Value End(const Napi::CallbackInfo& info);
+  Napi::Value PeerDied(const Napi::CallbackInfo& info);
+  Napi::Value RejectMessage(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Referenced(const Napi::CallbackInfo& info);
+  Napi::Value Fd(const Napi::CallbackInfo& info);
+  Napi::Value PeerPid(const Napi::CallbackInfo& info);
+  Napi::Value Violation(const Napi::CallbackInfo& info);
+
+  void Call(const char* method, std::initializer_list<napi_value> args);
+  bool CanCall() const { return !environment_->is_ending(); }
+  int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
+  int SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
+  int SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
+  int SendBytes(fw_lane_t lane, fw_encoding_t encoding, Napi::Uint8Array bytes,
+                const fw_handle_out_t* handle);
+
+  Environment* environment_;
+  fw_channel_t* core_ = nullptr;
+  Batch batch_;
+  Napi::ObjectReference handler_;
+  Napi::AsyncContext context_;
+  Napi::Reference<Napi::Float64Array> state_;
+  double* state_data_ = nullptr;
+  int64_t reported_memory_ = 0;
+};
+
+#endif

@@ -1,0 +1,30 @@
+#include "environment.h"
+
+#include <algorithm>
+
+#include "channel.h"
+
+Environment::Environment(Napi::Env env) {
+  napi_add_async_cleanup_hook(env, OnCleanup, this, &cleanup_);
+}
+
+void Environment::Add(Channel* channel) {
+  channels_.push_back(channel);
+}
+
+void Environment::Remove(Channel* channel) {
+  channels_.erase(std::find(channels_.begin(), channels_.end(), channel));
+  if (is_ending_ && channels_.empty()) napi_remove_async_cleanup_hook(cleanup_);
+}
+
+// The loop goes on until the hook is removed, so that uv_close() callbacks still come.
+void Environment::OnCleanup(napi_async_cleanup_hook_handle handle, void* data) {
+  Environment* environment = static_cast<Environment*>(data);
+  environment->is_ending_ = true;
+  if (environment->channels_.empty()) {
+    napi_remove_async_cleanup_hook(handle);
+    return;
+  }
+  std::vector<Channel*> channels = environment->channels_;
+  for (Channel* channel : channels) channel->CloseNow();
+}

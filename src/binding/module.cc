@@ -1,0 +1,75 @@
+// The addon: its functions, and its life in an environment.
+#include <napi.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "channel.h"
+#include "environment.h"
+
+namespace {
+
+int Int(const Napi::Value& value) {
+  return value.As<Napi::Number>().Int32Value();
+}
+
+// [fd, fd], or a negative errno.
+Napi::Value SocketPair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  int status = fw_socketpair(fds);
+  if (status < 0) return Napi::Number::New(info.Env(), status);
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair[0u] = fds[0];
+  pair[1u] = fds[1];
+  return pair;
+}
+
+Napi::Value Inode(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(fw_fd_inode(Int(info[0]))));
+}
+
+Napi::Value IsSocket(const Napi::CallbackInfo& info) {
+  auto inode = static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue());
+  return Napi::Boolean::New(info.Env(), fw_fd_is_socket(Int(info[0]), inode) != 0);
+}
+
+Napi::Value CloseFd(const Napi::CallbackInfo& info) {
+  close(Int(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {
+  std::string path = info[0].As<Napi::String>();
+  return Napi::Boolean::New(info.Env(), fw_program_is_privileged(path.c_str()) != 0);
+}
+
+// flushAll(stallMs, totalMs): all channels of this environment, before the process ends.
+Napi::Value FlushAll(const Napi::CallbackInfo& info) {
+  auto* environment = static_cast<Environment*>(info.Data());
+  std::vector<Channel*> channels = environment->channels();
+  std::vector<fw_channel_t*> cores;
+  for (Channel* channel : channels) cores.push_back(channel->core());
+  fw_channels_flush(cores.data(), cores.size(), static_cast<uint32_t>(Int(info[0])),
+                    static_cast<uint32_t>(Int(info[1])));
+  for (Channel* channel : channels) channel->UpdateState();
+  return info.Env().Undefined();
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // Freed with the environment, behind its cleanup hooks.
+  auto* environment = new Environment(env);
+  env.SetInstanceData(environment);
+  exports["Channel"] = Channel::Define(env, environment);
+  exports["socketPair"] = Napi::Function::New(env, SocketPair);
+  exports["inode"] = Napi::Function::New(env, Inode);
+  exports["isSocket"] = Napi::Function::New(env, IsSocket);
+  exports["closeFd"] = Napi::Function::New(env, CloseFd);
+  exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
+  exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);
+  exports["uvPollSize"] = Napi::Number::New(env, static_cast<double>(sizeof(uv_poll_t)));
+  return exports;
+}
+
+NODE_API_MODULE(forkwire, Init)
+
+}  // namespace

@@ -1,0 +1,112 @@
+#include "ancillary.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fd_kind.h"
+
+#define SET_BYTES (sizeof(int) * FW_SET_MAX)
+
+#ifndef MSG_CMSG_CLOEXEC
+#define MSG_CMSG_CLOEXEC 0 /* then cloexec_all() does it */
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* then SO_NOSIGPIPE is set on the socket */
+#endif
+
+typedef union {
+  struct cmsghdr header; /* for its alignment */
+  char bytes[CMSG_SPACE(SET_BYTES)];
+} control_t;
+
+static void attach_fds(struct msghdr* message, control_t* control, const int* fds, size_t n_fds) {
+  size_t size = sizeof(int) * n_fds;
+  memset(control, 0, CMSG_SPACE(size));
+  message->msg_control = control->bytes;
+  message->msg_controllen = CMSG_SPACE(size);
+  struct cmsghdr* header = CMSG_FIRSTHDR(message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(header), fds, size);
+}
+
+ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, size_t n_fds) {
+  struct msghdr message = {.msg_iov = (struct iovec*)iov, .msg_iovlen = n_iov};
+  control_t control;
+  ssize_t sent;
+  if (n_fds > 0) attach_fds(&message, &control, fds, n_fds);
+  do sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : sent;
+}
+
+static void cloexec_all(const fw_fd_set_t* set) {
+  if (MSG_CMSG_CLOEXEC != 0) return;
+  for (size_t i = 0; i < set->count; i++) fw_fd_set_cloexec(set->fds[i]);
+}
+
+static void collect_fds(struct msghdr* message, fw_fd_set_t* set) {
+  for (struct cmsghdr* header = CMSG_FIRSTHDR(message); header != NULL;
+       header = CMSG_NXTHDR(message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(set->fds + set->count, CMSG_DATA(header), count * sizeof(int));
+    set->count += count;
+  }
+  set->truncated = (message->msg_flags & MSG_CTRUNC) != 0;
+  set->present = set->count > 0 || set->truncated;
+  cloexec_all(set);
+}
+
+ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set) {
+  control_t control;
+  struct msghdr message = {.msg_iov = (struct iovec*)iov,
+                           .msg_iovlen = n_iov,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof(control.bytes)};
+  ssize_t received;
+  do received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (received < 0 && errno == EINTR);
+  if (received < 0) return -errno;
+  collect_fds(&message, ret_set);
+  return received;
+}
+
+void fw_fd_set_init(fw_fd_set_t* set) {
+  set->count = set->next = set->owed = 0;
+  set->truncated = set->present = set->announced = 0;
+}
+
+void fw_fd_set_drop(fw_fd_set_t* set) {
+  for (size_t i = set->next; i < set->count; i++) fw_fd_close(&set->fds[i]);
+  fw_fd_set_init(set);
+}
+
+const char* fw_fd_set_announce(fw_fd_set_t* set, uint32_t count) {
+  if (!set->present || set->announced) return "batch";
+  if (count == 0 || count > FW_SET_MAX || count < set->count) return "batch";
+  if (count > set->count && !set->truncated) return "batch";
+  set->announced = 1;
+  set->owed = count;
+  return NULL;
+}
+
+const char* fw_fd_set_claim(fw_fd_set_t* set, int* ret_fd) {
+  if (!set->announced || set->owed == 0) return "unowned";
+  *ret_fd = set->next < set->count ? set->fds[set->next++] : -1;
+  if (--set->owed == 0) fw_fd_set_init(set);
+  return NULL;
+}
+
+int fw_socketpair(int fds[2]) {
+#ifdef SOCK_CLOEXEC
+  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno;
+#else
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) return -errno;
+  fw_fd_set_cloexec(fds[0]);
+  fw_fd_set_cloexec(fds[1]);
+  return 0;
+#endif
+}

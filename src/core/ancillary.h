@@ -1,0 +1,39 @@
+/* Bytes and descriptors over a socket: sendmsg and recvmsg with SCM_RIGHTS, and the matching of
+ * received sets of descriptors to the BATCH frames that announce them. */
+#ifndef FW_ANCILLARY_H
+#define FW_ANCILLARY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "frame.h"
+
+/* A set of received descriptors. It owns those that nobody took out. */
+typedef struct fw_fd_set_s {
+  int fds[FW_SET_MAX];
+  size_t count;
+  size_t next;    /* the first that nobody took out */
+  size_t owed;    /* frames that are still to claim one, by the BATCH frame */
+  int truncated;  /* the kernel dropped the last ones */
+  int present;
+  int announced;  /* its BATCH frame came */
+} fw_fd_set_t;
+
+/* Bytes sent (descriptors leave with the first), or a negative errno. Never SIGPIPE. */
+ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, size_t n_fds);
+
+/* Bytes received, 0 at the end, or a negative errno. `ret_set` is filled when descriptors came or
+ * were cut off; all are close-on-exec. It must be empty before. */
+ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set);
+
+void fw_fd_set_init(fw_fd_set_t* set);
+/* Closes what it still owns. */
+void fw_fd_set_drop(fw_fd_set_t* set);
+/* A BATCH frame announced `count`: NULL, or the broken rule. */
+const char* fw_fd_set_announce(fw_fd_set_t* set, uint32_t count);
+/* The next descriptor for a frame that owns one: *ret_fd is -1 when it was cut off. NULL or the rule. */
+const char* fw_fd_set_claim(fw_fd_set_t* set, int* ret_fd);
+
+#endif

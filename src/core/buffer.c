@@ -1,0 +1,55 @@
+#include "buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+void fw_buffer_init(fw_buffer_t* buffer) {
+  memset(buffer, 0, sizeof(*buffer));
+}
+
+void fw_buffer_free(fw_buffer_t* buffer) {
+  free(buffer->data);
+  fw_buffer_init(buffer);
+}
+
+static void compact(fw_buffer_t* buffer) {
+  size_t size = fw_buffer_size(buffer);
+  if (buffer->start == 0) return;
+  if (size > 0) memmove(buffer->data, buffer->data + buffer->start, size);
+  buffer->start = 0;
+  buffer->end = size;
+}
+
+uint8_t* fw_buffer_reserve(fw_buffer_t* buffer, size_t size) {
+  size_t used = fw_buffer_size(buffer);
+  if (size > SIZE_MAX / 2 - used) return NULL;
+  if (buffer->capacity - buffer->end < size && buffer->start > 0) compact(buffer);
+  if (buffer->capacity - buffer->end < size) {
+    size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
+    while (capacity < used + size) capacity *= 2;
+    uint8_t* data = realloc(buffer->data, capacity);
+    if (data == NULL) return NULL;
+    buffer->data = data;
+    buffer->capacity = capacity;
+  }
+  return buffer->data + buffer->end;
+}
+
+void fw_buffer_commit(fw_buffer_t* buffer, size_t size) {
+  buffer->end += size;
+}
+
+int fw_buffer_append(fw_buffer_t* buffer, const void* bytes, size_t size) {
+  if (size == 0) return 0;
+  uint8_t* room = fw_buffer_reserve(buffer, size);
+  if (room == NULL) return UV_ENOMEM;
+  memcpy(room, bytes, size);
+  fw_buffer_commit(buffer, size);
+  return 0;
+}
+
+void fw_buffer_consume(fw_buffer_t* buffer, size_t size) {
+  buffer->start += size;
+  if (buffer->start == buffer->end) buffer->start = buffer->end = 0;
+}

@@ -1,0 +1,659 @@
+/* The one file that touches the event loop: polling, writing in time, the life of a channel. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ancillary.h"
+#include "channel_state.h"
+#include "fd_kind.h"
+
+#define READ_BUDGET ((size_t)256 << 10)  /* bytes a wake-up reads before others get their turn */
+#define WRITE_BUDGET ((size_t)1 << 20)
+#define DRAIN_BUDGET ((size_t)64 << 20)  /* of a peer that is dead but whose socket goes on */
+#define GATHER_SIZE 16384                /* bytes of one turn that leave together */
+#define GATHER_NS 50000                  /* a send that comes later leaves at once */
+#define SEND_BUFFER_SIZE (1 << 20)
+#define RETRY_MIN_MS 10
+#define RETRY_MAX_MS 1000
+#define END_STALL_MS 5000
+
+static void advance(fw_channel_t* channel);
+static void do_close(fw_channel_t* channel);
+
+static uint64_t now_ms(const fw_channel_t* channel) {
+  return uv_now(channel->poll.loop);
+}
+
+/* --------------------------------------------------------------- the loop */
+
+static int wants_ref(const fw_channel_t* channel) {
+  if (channel->is_closing || channel->end_reported) return 0;
+  return channel->is_referenced || channel->is_own_end || fw_write_queue_size(&channel->out) > 0;
+}
+
+static void update_poll(fw_channel_t* channel);
+
+static uint64_t earliest(uint64_t a, uint64_t b) {
+  if (a == 0) return b;
+  return b != 0 && b < a ? b : a;
+}
+
+static void on_timer(uv_timer_t* timer);
+
+static void update_timer(fw_channel_t* channel) {
+  uint64_t due = earliest(channel->deadline,
+                          earliest(channel->write_retry_at, channel->room_probe_at));
+  if (due == 0) {
+    uv_timer_stop(&channel->timer);
+    return;
+  }
+  uint64_t now = now_ms(channel);
+  uv_timer_start(&channel->timer, on_timer, due > now ? due - now : 0, 0);
+}
+
+static void on_poll(uv_poll_t* poll, int status, int events);
+
+/* Brings the loop's view in line with the channel's state. */
+static void update_poll(fw_channel_t* channel) {
+  if (channel->is_closing) return;
+  int events = UV_READABLE | (channel->is_blocked ? UV_WRITABLE : 0);
+  if (events != channel->poll_events && uv_poll_start(&channel->poll, events, on_poll) == 0)
+    channel->poll_events = events;
+  if (wants_ref(channel)) uv_ref((uv_handle_t*)&channel->poll);
+  else uv_unref((uv_handle_t*)&channel->poll);
+  update_timer(channel);
+}
+
+static void on_prepare(uv_prepare_t* prepare);
+
+/* Something is to be done before the loop sleeps: write what was gathered, report, go on ending. */
+static void schedule(fw_channel_t* channel, int must_run) {
+  if (channel->is_closing) return;
+  uv_prepare_start(&channel->prepare, on_prepare);
+  if (!must_run) return;
+  channel->is_scheduled = 1;
+  uv_ref((uv_handle_t*)&channel->prepare);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+void fw__channel_note_progress(fw_channel_t* channel) {
+  if (channel->deadline != 0) channel->deadline = now_ms(channel) + channel->options.end_stall_ms;
+}
+
+static int is_shortage(int status) {
+  return status == -ETOOMANYREFS || status == UV_ENOBUFS || status == UV_ENOMEM ||
+         status == UV_EMFILE;
+}
+
+/* Too many descriptors on their way: the kernel does not say when that ends, so ask again later. */
+static void retry_later(fw_channel_t* channel) {
+  uint32_t wait = channel->write_retry_ms;
+  wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
+  channel->write_retry_ms = wait;
+  channel->write_retry_at = now_ms(channel) + wait;
+}
+
+void fw__channel_write(fw_channel_t* channel) {
+  size_t written = 0;
+  if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
+  if (channel->write_retry_at != 0) return;
+  int status = fw_write_queue_flush(&channel->out, channel->fd, WRITE_BUDGET, &written);
+  if (written > 0) {
+    channel->last_write = uv_hrtime();
+    channel->write_retry_ms = 0;
+    fw__channel_note_progress(channel);
+  }
+  if (status == UV_EAGAIN) channel->is_blocked = 1;
+  else if (status < 0 && is_shortage(status) && channel->out.failed == 0) retry_later(channel);
+  else if (status < 0) channel->is_broken = 1;
+  update_poll(channel);
+}
+
+/* The first send of a turn leaves at once, later ones together. */
+static void gather(fw_channel_t* channel) {
+  size_t size = fw_write_queue_size(&channel->out);
+  if (channel->is_synchronous) {
+    fw_channels_flush(&channel, 1, channel->flush_stall_ms, channel->flush_total_ms);
+    return;
+  }
+  if (!channel->wrote_this_turn || size >= GATHER_SIZE ||
+      uv_hrtime() - channel->last_write > GATHER_NS) {
+    channel->wrote_this_turn = 1;
+    fw__channel_write(channel);
+  } else {
+    update_poll(channel);
+  }
+  schedule(channel, 0);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
+  struct iovec iov[2];
+  fw_fd_set_t set;
+  fw_fd_set_init(&set);
+  size_t n_iov = fw_read_queue_prepare(&channel->in, iov);
+  if (n_iov == 0) return UV_ENOMEM;
+  *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+  ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
+  if (size < 0) return (int)size;
+  if (size == 0) {
+    fw_fd_set_drop(&set);
+    return UV_EOF;
+  }
+  *ret_size = (size_t)size;
+  if (set.present) *ret_room = SIZE_MAX; /* recvmsg stops behind descriptors: there may be more */
+  int status = fw_read_queue_received(&channel->in, (size_t)size, &set);
+  if (status == UV_EPROTO) {
+    channel->violation = channel->in.violation;
+    channel->is_violated = 1;
+  }
+  return status;
+}
+
+int fw__channel_read(fw_channel_t* channel, size_t budget) {
+  size_t total = 0;
+  while (total < budget && !channel->is_closing) {
+    size_t size = 0;
+    size_t room = 0;
+    int status = receive(channel, &size, &room);
+    if (status == UV_EAGAIN) return 0;
+    if (status < 0) return 1; /* the end, a reset, a violation, no memory: nothing more is read */
+    total += size;
+    if (size < room && room != SIZE_MAX) return 0;
+  }
+  return 0;
+}
+
+static void on_message(void* data, const fw_message_t* message) {
+  fw_channel_t* channel = data;
+  channel->has_events = 1;
+  channel->batch_count[message->lane]++;
+  channel->batch_cost[message->lane] += message->cost;
+  channel->callbacks.on_message(channel->data, message);
+}
+
+static void on_lost(void* data, uint64_t id) {
+  fw_channel_t* channel = data;
+  channel->has_events = 1;
+  channel->callbacks.on_lost(channel->data, id);
+}
+
+static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, uint32_t reason) {
+  fw_channel_t* channel = data;
+  channel->has_events = 1;
+  channel->callbacks.on_settled(channel->data, sent->token, outcome, reason);
+  if (!channel->in_batch) schedule(channel, 1);
+}
+
+/* What was delivered is credited; what is parked waits. */
+static void settle_batch(fw_channel_t* channel) {
+  for (int lane = 0; lane < FW_N_LANES; lane++) {
+    uint64_t count = channel->batch_count[lane] - channel->parked_count[lane];
+    uint64_t cost = channel->batch_cost[lane] - channel->parked_cost[lane];
+    if (channel->batch_count[lane] > 0)
+      fw_read_queue_deliver(&channel->in, (fw_lane_t)lane, count, cost);
+    channel->batch_count[lane] = channel->batch_cost[lane] = 0;
+    channel->parked_count[lane] = channel->parked_cost[lane] = 0;
+  }
+}
+
+static void report_batch(fw_channel_t* channel) {
+  if (!channel->has_events || channel->in_batch) return;
+  channel->has_events = 0;
+  channel->in_batch = 1;
+  channel->callbacks.on_batch(channel->data);
+  channel->in_batch = 0;
+  settle_batch(channel);
+  if (!channel->is_closing) fw__channel_write(channel);
+}
+
+static void watch_missing(fw_channel_t* channel) {
+  if (channel->ledger.n_missing == 0 || channel->is_eof) {
+    channel->room_probe_at = 0;
+    channel->room_probe_ms = 0;
+    return;
+  }
+  if (channel->room_probe_at != 0) return;
+  uint32_t wait = channel->room_probe_ms;
+  wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
+  channel->room_probe_ms = wait;
+  channel->room_probe_at = now_ms(channel) + wait;
+}
+
+static void probe_room(fw_channel_t* channel) {
+  size_t wanted = channel->ledger.n_missing;
+  channel->room_probe_at = 0;
+  size_t room = fw_fd_room(channel->fd, wanted);
+  if (room > 0) {
+    channel->room_probe_ms = 0;
+    fw_ledger_ask_missing(&channel->ledger, room);
+    fw__channel_write(channel);
+  }
+  watch_missing(channel);
+}
+
+static void on_readable(fw_channel_t* channel, size_t budget) {
+  if (fw__channel_read(channel, budget)) channel->is_eof = 1;
+  report_batch(channel);
+  if (channel->is_closing) return;
+  watch_missing(channel);
+  advance(channel);
+}
+
+static void on_poll(uv_poll_t* poll, int status, int events) {
+  fw_channel_t* channel = poll->data;
+  if (status < 0) {
+    /* epoll's EPOLLERR: the peer is gone with unread data, and libuv has stopped the handle. What it
+     * wrote can still be read. */
+    channel->poll_events = 0;
+    channel->is_broken = 1;
+    fw_channel_peer_died(channel);
+    return;
+  }
+  if (events & UV_READABLE) on_readable(channel, READ_BUDGET);
+  if (channel->is_closing || !(events & UV_WRITABLE)) return;
+  channel->is_blocked = 0;
+  fw__channel_write(channel);
+  channel->callbacks.on_progress(channel->data);
+  report_batch(channel);
+  advance(channel);
+}
+
+static void on_prepare(uv_prepare_t* prepare) {
+  fw_channel_t* channel = prepare->data;
+  size_t before = fw_write_queue_size(&channel->out);
+  uv_prepare_stop(prepare);
+  uv_unref((uv_handle_t*)prepare);
+  channel->wrote_this_turn = 0;
+  fw__channel_write(channel);
+  if (fw_write_queue_size(&channel->out) < before) channel->callbacks.on_progress(channel->data);
+  if (!channel->is_scheduled) return;
+  channel->is_scheduled = 0;
+  report_batch(channel);
+  advance(channel);
+}
+
+static void on_timer(uv_timer_t* timer) {
+  fw_channel_t* channel = timer->data;
+  uint64_t now = now_ms(channel);
+  if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
+  if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
+    channel->write_retry_at = 0;
+    fw__channel_write(channel);
+    channel->callbacks.on_progress(channel->data);
+  }
+  report_batch(channel);
+  advance(channel);
+}
+
+/* ------------------------------------------------------------------- ends */
+
+int fw__channel_may_end(const fw_channel_t* channel) {
+  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
+         channel->ledger.n_adopted == 0 && fw_write_queue_is_laid(&channel->out);
+}
+
+static void report_end(fw_channel_t* channel, fw_end_t end) {
+  report_batch(channel);
+  if (channel->end_reported || channel->is_closing) return;
+  channel->end_reported = 1;
+  channel->deadline = 0;
+  update_poll(channel);
+  channel->callbacks.on_end(channel->data, end);
+}
+
+/* Nobody will take anything from us any more. */
+static void return_everything(fw_channel_t* channel) {
+  fw_write_queue_cut(&channel->out);
+  fw_ledger_return_all(&channel->ledger);
+}
+
+/* The peer's END: what came before it was delivered. */
+static void settle_peer_end(fw_channel_t* channel) {
+  if (channel->peer_end_settled || channel->holds > 0 || channel->ledger.n_adopted > 0) return;
+  if (fw_read_queue_is_holding(&channel->in)) return;
+  channel->peer_end_settled = 1;
+  fw_read_queue_drop_messages(&channel->in);
+  return_everything(channel);
+  channel->end_wanted = 1;
+  fw__channel_write(channel);
+  report_end(channel, channel->is_own_end ? FW_END_OWN : FW_END_PEER);
+}
+
+/* The stream is over. */
+static void settle_eof(fw_channel_t* channel) {
+  fw_end_t end = channel->is_violated   ? FW_END_VIOLATION
+                 : channel->is_own_end  ? FW_END_OWN
+                 : channel->peer_ended  ? FW_END_PEER
+                                        : FW_END_DIED;
+  if (!channel->is_violated) {
+    fw_read_queue_give_up_missing(&channel->in, on_lost);
+    report_batch(channel);
+    if (channel->holds > 0 || channel->is_closing) return;
+  }
+  return_everything(channel);
+  report_end(channel, end);
+  do_close(channel);
+}
+
+static int is_outstanding(const fw_channel_t* channel) {
+  return !channel->end_laid || fw_write_queue_size(&channel->out) > 0 ||
+         !fw_ledger_is_settled(&channel->ledger);
+}
+
+/* A flush before END, or handles behind it, made no progress for too long. */
+static void give_up_waiting(fw_channel_t* channel) {
+  channel->deadline = 0;
+  if (!channel->end_laid) {
+    fw_write_queue_cut(&channel->out);
+    fw_ledger_return_queued(&channel->ledger);
+    fw__channel_write(channel);
+  }
+  report_end(channel, FW_END_OWN);
+}
+
+/* Both said END: what is left to tell the other? */
+static void finish(fw_channel_t* channel) {
+  if (!channel->end_laid || fw_write_queue_size(&channel->out) > 0) return;
+  if (channel->ledger.n_writes_out > 0) return;
+  if (channel->ledger.n_writes_in == 0) {
+    do_close(channel);
+  } else if (!channel->did_shutdown) {
+    channel->did_shutdown = 1;
+    shutdown(channel->fd, SHUT_WR);
+  }
+}
+
+/* Goes on with an end as far as it can; called after everything that may matter to it. */
+static void advance(fw_channel_t* channel) {
+  if (channel->is_closing || channel->in_batch) return;
+  if (channel->peer_ended && !channel->is_violated) settle_peer_end(channel);
+  if (channel->is_closing) return;
+  if (channel->is_eof) {
+    settle_eof(channel);
+    return;
+  }
+  if (channel->end_wanted && !channel->end_laid) fw__channel_write(channel);
+  if (channel->is_own_end && !channel->end_reported) {
+    if (!is_outstanding(channel)) report_end(channel, FW_END_OWN);
+    else if (channel->deadline != 0 && channel->deadline <= now_ms(channel)) give_up_waiting(channel);
+  }
+  if (channel->is_closing) return;
+  if (channel->peer_end_settled) finish(channel);
+  update_poll(channel);
+}
+
+int fw_channel_end(fw_channel_t* channel) {
+  if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
+  channel->is_own_end = channel->end_wanted = 1;
+  fw_read_queue_drop_messages(&channel->in);
+  channel->deadline = now_ms(channel) + channel->options.end_stall_ms;
+  fw__channel_write(channel);
+  if (!is_outstanding(channel) && !channel->has_events) {
+    channel->end_reported = 1;
+    channel->deadline = 0;
+    update_poll(channel);
+    return 1;
+  }
+  schedule(channel, 1);
+  update_poll(channel);
+  return 0;
+}
+
+void fw_channel_peer_died(fw_channel_t* channel) {
+  if (channel->is_closing) return;
+  fw__channel_read(channel, DRAIN_BUDGET);
+  channel->is_eof = 1;
+  report_batch(channel);
+  if (!channel->is_closing) advance(channel);
+}
+
+void fw_channel_reject_message(fw_channel_t* channel) {
+  if (channel->is_closing || channel->is_violated) return;
+  channel->violation = (fw_violation_t){.rule = "body"};
+  channel->is_violated = channel->is_eof = 1;
+  schedule(channel, 1);
+}
+
+/* ------------------------------------------------------------------- life */
+
+static void free_channel(fw_channel_t* channel) {
+  fw_read_queue_free(&channel->in);
+  fw_write_queue_free(&channel->out);
+  fw_ledger_free(&channel->ledger);
+  free(channel->counts);
+  free(channel);
+}
+
+static void on_uv_closed(uv_handle_t* handle) {
+  fw_channel_t* channel = handle->data;
+  if (--channel->n_uv > 0) return;
+  channel->callbacks.on_closed(channel->data);
+  free_channel(channel);
+}
+
+static void do_close(fw_channel_t* channel) {
+  if (channel->is_closing) return;
+  channel->is_closing = 1;
+  return_everything(channel);
+  fw_ledger_discard_all(&channel->ledger);
+  uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
+  uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
+  uv_close((uv_handle_t*)&channel->timer, on_uv_closed);
+  fw_fd_close(&channel->fd);
+}
+
+void fw_channel_close(fw_channel_t* channel) {
+  do_close(channel);
+}
+
+static void init_options(fw_channel_t* channel, const fw_options_t* options) {
+  if (options != NULL) channel->options = *options;
+  if (channel->options.end_stall_ms == 0) channel->options.end_stall_ms = END_STALL_MS;
+  if (channel->options.max_message_size == 0)
+    channel->options.max_message_size = FW_MAX_MESSAGE_SIZE;
+}
+
+static void init_parts(fw_channel_t* channel) {
+  fw_read_callbacks_t reads = {.on_message = on_message, .on_control = fw__control_read};
+  if (channel->callbacks.on_trace != NULL) reads.on_frame = fw__trace_read;
+  fw_ledger_init(&channel->ledger, on_settled, channel);
+  fw_read_queue_init(&channel->in, &channel->ledger, &reads, channel);
+  fw_write_queue_init(&channel->out, &channel->ledger, fw__control_lay, channel);
+  if (channel->callbacks.on_trace != NULL) channel->out.on_frame = fw__trace_write;
+  channel->in.max_message_size = channel->options.max_message_size;
+  channel->peer.max_message_size = FW_MAX_MESSAGE_SIZE;
+}
+
+/* Best effort: large payloads go faster through a large buffer. */
+static void grow_send_buffer(int fd) {
+  int size = SEND_BUFFER_SIZE;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+#ifdef SO_NOSIGPIPE
+  int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof(yes));
+#endif
+}
+
+static int init_handles(fw_channel_t* channel, uv_loop_t* loop, int fd) {
+  int status = uv_poll_init(loop, &channel->poll, fd);
+  if (status < 0) return status;
+  uv_prepare_init(loop, &channel->prepare);
+  uv_timer_init(loop, &channel->timer);
+  uv_unref((uv_handle_t*)&channel->prepare);
+  uv_unref((uv_handle_t*)&channel->timer);
+  channel->poll.data = channel->prepare.data = channel->timer.data = channel;
+  channel->n_uv = 3;
+  return 0;
+}
+
+int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
+                    const fw_callbacks_t* callbacks, void* data, fw_channel_t** ret_channel) {
+  int status = fw_fd_set_nonblock(fd);
+  if (status == 0) status = fw_fd_set_cloexec(fd);
+  if (status < 0) return status;
+  fw_channel_t* channel = calloc(1, sizeof(*channel));
+  if (channel == NULL) return UV_ENOMEM;
+  channel->callbacks = *callbacks;
+  channel->data = data;
+  init_options(channel, options);
+  init_parts(channel);
+  status = init_handles(channel, loop, fd);
+  if (status < 0) {
+    free_channel(channel);
+    return status;
+  }
+  channel->fd = fd;
+  channel->is_referenced = 1;
+  grow_send_buffer(fd);
+  fw__control_lay_hello(channel);
+  update_poll(channel);
+  schedule(channel, 0);
+  *ret_channel = channel;
+  return 0;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size,
+                          const fw_handle_out_t* handle) {
+  return fw_write_queue_begin(&channel->out, lane, max_size, handle);
+}
+
+int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
+                      const fw_handle_out_t* handle) {
+  size_t whole = size + (handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size);
+  if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
+  if (whole > channel->peer.max_message_size || whole > FW_MAX_MESSAGE_SIZE) return UV_EMSGSIZE;
+  int status = fw_write_queue_commit(&channel->out, lane, encoding, size, handle);
+  if (status == 0) gather(channel);
+  return status;
+}
+
+void fw_channel_flush(fw_channel_t* channel) {
+  fw__channel_write(channel);
+}
+
+size_t fw_channel_queued(const fw_channel_t* channel) {
+  return fw_write_queue_size(&channel->out);
+}
+
+uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane) {
+  return channel->out.lanes[lane].n_written;
+}
+
+int fw_channel_is_broken(const fw_channel_t* channel) {
+  return channel->is_broken;
+}
+
+void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed) {
+  if (channel->is_closing) return;
+  fw_ledger_finish_writes(&channel->ledger, token, failed);
+  fw__channel_write(channel);
+  schedule(channel, 1);
+}
+
+static fw_count_t* find_count(fw_channel_t* channel, uint64_t key) {
+  for (size_t i = 0; i < channel->n_counts; i++)
+    if (channel->counts[i].key == key) return &channel->counts[i];
+  return NULL;
+}
+
+static fw_count_t* add_count(fw_channel_t* channel, uint64_t key) {
+  if (channel->n_counts == channel->counts_capacity) {
+    size_t capacity = channel->counts_capacity == 0 ? 8 : channel->counts_capacity * 2;
+    fw_count_t* counts = realloc(channel->counts, capacity * sizeof(counts[0]));
+    if (counts == NULL) return NULL;
+    channel->counts = counts;
+    channel->counts_capacity = capacity;
+  }
+  fw_count_t* entry = &channel->counts[channel->n_counts++];
+  *entry = (fw_count_t){.key = key};
+  return entry;
+}
+
+int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) {
+  if (channel->is_closing || channel->end_laid) return UV_EPIPE;
+  fw_count_t* entry = find_count(channel, key);
+  if (entry == NULL) entry = add_count(channel, key);
+  if (entry == NULL) return UV_ENOMEM;
+  if (!entry->is_dirty) channel->n_dirty_counts++;
+  entry->is_dirty = 1;
+  entry->closed = closed;
+  schedule(channel, 1);
+  return 0;
+}
+
+/* --------------------------------------------------------------- delivery */
+
+void fw_channel_park(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
+  channel->parked_count[lane] += count;
+  channel->parked_cost[lane] += cost;
+}
+
+void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
+  if (channel->is_closing) return;
+  fw_read_queue_deliver(&channel->in, lane, count, cost);
+  schedule(channel, 1);
+}
+
+int fw_channel_adopt(fw_channel_t* channel, uint64_t id) {
+  return fw_ledger_adopt(&channel->ledger, id);
+}
+
+int fw_channel_taken(fw_channel_t* channel, uint64_t id) {
+  int status = fw_ledger_take(&channel->ledger, id);
+  if (!channel->in_batch) schedule(channel, 1);
+  return status;
+}
+
+int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t reason) {
+  int status = fw_ledger_refuse(&channel->ledger, id, (uint32_t)reason);
+  if (!channel->in_batch) schedule(channel, 1);
+  return status;
+}
+
+void fw_channel_retry_missing(fw_channel_t* channel) {
+  if (channel->is_closing || channel->ledger.n_missing == 0) return;
+  channel->room_probe_ms = 0;
+  channel->room_probe_at = now_ms(channel);
+  update_timer(channel);
+}
+
+void fw_channel_hold(fw_channel_t* channel) {
+  channel->holds++;
+}
+
+void fw_channel_release(fw_channel_t* channel) {
+  channel->holds--;
+  schedule(channel, 1);
+}
+
+void fw_channel_ref(fw_channel_t* channel) {
+  channel->is_referenced = 1;
+  update_poll(channel);
+}
+
+void fw_channel_unref(fw_channel_t* channel) {
+  channel->is_referenced = 0;
+  update_poll(channel);
+}
+
+int fw_channel_fd(const fw_channel_t* channel) {
+  return channel->fd;
+}
+
+uint32_t fw_channel_peer_pid(const fw_channel_t* channel) {
+  return channel->peer.pid;
+}
+
+const fw_violation_t* fw_channel_violation(const fw_channel_t* channel) {
+  return channel->is_violated ? &channel->violation : NULL;
+}
+
+uint64_t fw_channel_peer_max_message_size(const fw_channel_t* channel) {
+  return channel->peer.max_message_size;
+}

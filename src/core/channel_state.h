@@ -1,0 +1,101 @@
+/* The channel's inside, shared by channel.c (the event loop, the life), control.c (control frames) and
+ * flush.c (the end of the process). */
+#ifndef FW_CHANNEL_STATE_H
+#define FW_CHANNEL_STATE_H
+
+#include "../forkwire.h"
+#include "ledger.h"
+#include "read_queue.h"
+#include "write_queue.h"
+
+/* Sockets closed of one server, to be told in COUNTS. */
+typedef struct fw_count_s {
+  uint64_t key;
+  uint64_t closed;
+  int is_dirty;
+} fw_count_t;
+
+struct fw_channel_s {
+  uv_poll_t poll;
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  int n_uv; /* of these three, not closed */
+  int poll_events;
+
+  int fd;
+  fw_callbacks_t callbacks;
+  void* data;
+  fw_options_t options;
+
+  fw_ledger_t ledger;
+  fw_read_queue_t in;
+  fw_write_queue_t out;
+
+  fw_count_t* counts;
+  size_t n_counts;
+  size_t counts_capacity;
+  size_t n_dirty_counts;
+
+  /* What one read brought, by lane, and what of it waits for a listener. */
+  uint64_t batch_count[FW_N_LANES];
+  uint64_t batch_cost[FW_N_LANES];
+  uint64_t parked_count[FW_N_LANES];
+  uint64_t parked_cost[FW_N_LANES];
+  int has_events;
+  int in_batch;
+
+  /* Writing. */
+  int wrote_this_turn;
+  int is_blocked;      /* the kernel takes no more: wait for UV_WRITABLE */
+  int is_broken;       /* the peer reads no more; what it wrote is still read */
+  int is_synchronous;  /* the process is ending: every send is flushed at once */
+  uint32_t flush_stall_ms;
+  uint32_t flush_total_ms;
+  uint64_t last_write; /* uv_hrtime() */
+  uint64_t write_retry_at;
+  uint32_t write_retry_ms;
+
+  /* Missing descriptors. */
+  uint64_t room_probe_at;
+  uint32_t room_probe_ms;
+
+  /* Ends. */
+  int is_referenced;
+  int holds;
+  int end_wanted;  /* END is to leave when all before it is laid out */
+  int is_own_end;  /* fw_channel_end() was called: nothing is delivered any more */
+  int end_laid;
+  int peer_ended;
+  int is_eof;
+  int end_reported;
+  int peer_end_settled;
+  int did_shutdown;
+  int is_closing;
+  int is_scheduled; /* the prepare handle is to look after events and ends */
+  uint64_t deadline; /* of an end of ours without progress, or 0 */
+
+  fw_hello_t peer;
+  fw_violation_t violation;
+  int is_violated;
+};
+
+/* control.c */
+void fw__control_lay(void* channel);
+const char* fw__control_read(void* channel, const fw_frame_t* frame, const uint8_t* payload);
+void fw__control_lay_hello(fw_channel_t* channel);
+
+/* channel.c */
+/* Reads what is there, up to `budget` bytes, without reporting the batch. Whether the stream ended. */
+int fw__channel_read(fw_channel_t* channel, size_t budget);
+/* Writes as far as the kernel takes it. */
+void fw__channel_write(fw_channel_t* channel);
+/* Progress was made: the time limit of an end begins anew. */
+void fw__channel_note_progress(fw_channel_t* channel);
+/* Whether END may leave now. */
+int fw__channel_may_end(const fw_channel_t* channel);
+
+/* trace.c */
+void fw__trace_read(void* channel, const fw_frame_t* frame);
+void fw__trace_write(void* channel, const fw_frame_t* frame);
+
+#endif

@@ -1,0 +1,197 @@
+/* Control frames, both ways: what the peer says is checked and applied here, and what this end owes
+ * the peer is laid out here. */
+#include <stdlib.h>
+
+#include "channel_state.h"
+
+#ifdef _WIN32
+#error "POSIX only"
+#endif
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- incoming */
+
+static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
+  fw_hello_t hello;
+  const char* rule = fw_hello_decode(payload, &hello);
+  if (rule == NULL) channel->peer = hello;
+  return rule;
+}
+
+static const char* read_credit(fw_channel_t* channel, const uint8_t* payload) {
+  uint64_t user = fw_get_u64(payload);
+  uint64_t internal = fw_get_u64(payload + 8);
+  fw_lane_out_t* lanes = channel->out.lanes;
+  if (user < lanes[FW_LANE_USER].limit || internal < lanes[FW_LANE_INTERNAL].limit) return "limit";
+  lanes[FW_LANE_USER].limit = user;
+  lanes[FW_LANE_INTERNAL].limit = internal;
+  return NULL;
+}
+
+static void read_counts(fw_channel_t* channel, const fw_frame_t* frame, const uint8_t* payload) {
+  for (size_t i = 0; i < frame->size / 16; i++) {
+    fw_range_t pair = fw_range_decode(payload, i);
+    channel->callbacks.on_counts(channel->data, pair.first, pair.last);
+  }
+}
+
+static const char* read_writes_done(fw_channel_t* channel, const fw_frame_t* frame) {
+  const char* rule = fw_ledger_writes_done(&channel->ledger, frame->id);
+  int failed = (frame->flags & FW_FLAG_FAILED) != 0;
+  if (rule == NULL) channel->callbacks.on_writes_done(channel->data, frame->id, failed);
+  return rule;
+}
+
+static const char* read_end(fw_channel_t* channel, const fw_frame_t* frame,
+                            const uint8_t* payload) {
+  const char* rule = fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
+  if (rule != NULL) return rule;
+  channel->peer_ended = 1;
+  channel->in.peer_ended = 1;
+  return NULL;
+}
+
+const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t* payload) {
+  fw_channel_t* channel = data;
+  channel->has_events = 1;
+  switch (frame->kind) {
+    case FW_KIND_HELLO:
+      return read_hello(channel, payload);
+    case FW_KIND_CREDIT:
+      return read_credit(channel, payload);
+    case FW_KIND_LANDED:
+      fw__channel_note_progress(channel);
+      return fw_ledger_on_landed(&channel->ledger, frame->id);
+    case FW_KIND_TAKEN:
+      fw__channel_note_progress(channel);
+      return fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
+    case FW_KIND_REFUSED:
+      return fw_ledger_on_refused(&channel->ledger, frame->id, fw_get_u32(payload));
+    case FW_KIND_RESEND:
+      return fw_ledger_on_resend(&channel->ledger, payload, frame->size / 8);
+    case FW_KIND_WRITES_DONE:
+      return read_writes_done(channel, frame);
+    case FW_KIND_COUNTS:
+      read_counts(channel, frame, payload);
+      return NULL;
+    case FW_KIND_END:
+      return read_end(channel, frame, payload);
+    default: /* HANDLE_FD: the ledger has it */
+      return NULL;
+  }
+}
+
+/* ---------------------------------------------------------------- outgoing */
+
+static void put(fw_channel_t* channel, fw_frame_t frame, const uint8_t* payload) {
+  fw_write_queue_put(&channel->out, &frame, payload);
+}
+
+void fw__control_lay_hello(fw_channel_t* channel) {
+  uint8_t payload[FW_HELLO_SIZE];
+  fw_hello_t hello = {.min_version = FW_VERSION,
+                      .max_version = FW_VERSION,
+                      .pid = (uint32_t)getpid(),
+                      .max_message_size = channel->in.max_message_size};
+  fw_hello_encode(payload, &hello);
+  put(channel, (fw_frame_t){.kind = FW_KIND_HELLO, .size = FW_HELLO_SIZE}, payload);
+}
+
+static void lay_landed(fw_channel_t* channel) {
+  fw_ledger_t* ledger = &channel->ledger;
+  if (ledger->landed_reported == ledger->received_id) return;
+  uint64_t id = fw_ledger_landed_id(ledger);
+  if (id <= ledger->landed_reported) return;
+  put(channel, (fw_frame_t){.kind = FW_KIND_LANDED, .id = id}, NULL);
+  ledger->landed_reported = id;
+}
+
+static void lay_ranges(fw_channel_t* channel, uint8_t kind) {
+  fw_ledger_t* ledger = &channel->ledger;
+  uint8_t payload[FW_HANDLES_MAX * 16];
+  for (size_t i = 0; i < ledger->n_taken; i++) fw_range_encode(payload, i, ledger->taken[i]);
+  put(channel, (fw_frame_t){.kind = kind, .size = (uint32_t)ledger->n_taken * 16}, payload);
+  ledger->n_taken = 0;
+}
+
+static void lay_refused(fw_channel_t* channel) {
+  fw_ledger_t* ledger = &channel->ledger;
+  uint8_t payload[4];
+  for (size_t i = 0; i < ledger->n_refused; i++) {
+    fw_put_u32(payload, ledger->refused[i].reason);
+    put(channel,
+        (fw_frame_t){.kind = FW_KIND_REFUSED, .size = 4, .id = ledger->refused[i].id}, payload);
+  }
+  ledger->n_refused = 0;
+}
+
+static void lay_resend(fw_channel_t* channel) {
+  fw_ledger_t* ledger = &channel->ledger;
+  uint8_t payload[FW_HANDLES_MAX * 8];
+  for (size_t i = 0; i < ledger->n_resend_ids; i++)
+    fw_put_u64(payload + i * 8, ledger->resend_ids[i]);
+  put(channel,
+      (fw_frame_t){.kind = FW_KIND_RESEND, .size = (uint32_t)ledger->n_resend_ids * 8}, payload);
+  ledger->n_resend_ids = 0;
+}
+
+/* Answers to RESEND, as far as the set that is next to leave has room. */
+static void lay_handle_fds(fw_channel_t* channel) {
+  fw_sent_t* sent;
+  while ((sent = fw_ledger_next_resend(&channel->ledger)) != NULL)
+    if (fw_write_queue_put_handle_fd(&channel->out, sent) < 0) return;
+}
+
+static void lay_writes_done(fw_channel_t* channel) {
+  fw_writes_t writes;
+  while (fw_ledger_next_writes_done(&channel->ledger, &writes)) {
+    fw_frame_t frame = {.kind = FW_KIND_WRITES_DONE, .id = writes.id};
+    if (writes.failed) frame.flags = FW_FLAG_FAILED;
+    put(channel, frame, NULL);
+  }
+}
+
+static void lay_credit(fw_channel_t* channel) {
+  uint8_t payload[16];
+  uint64_t limits[FW_N_LANES];
+  fw_read_queue_credit(&channel->in, limits);
+  fw_put_u64(payload, limits[FW_LANE_USER]);
+  fw_put_u64(payload + 8, limits[FW_LANE_INTERNAL]);
+  put(channel, (fw_frame_t){.kind = FW_KIND_CREDIT, .size = 16}, payload);
+}
+
+static void lay_counts(fw_channel_t* channel) {
+  uint8_t payload[FW_COUNTS_MAX * 16];
+  size_t count = 0;
+  for (size_t i = 0; i < channel->n_counts && count < FW_COUNTS_MAX; i++) {
+    fw_count_t* entry = &channel->counts[i];
+    if (!entry->is_dirty) continue;
+    fw_range_encode(payload, count++, (fw_range_t){entry->key, entry->closed});
+    entry->is_dirty = 0;
+  }
+  channel->n_dirty_counts -= count;
+  put(channel, (fw_frame_t){.kind = FW_KIND_COUNTS, .size = (uint32_t)count * 16}, payload);
+}
+
+static void lay_end(fw_channel_t* channel) {
+  lay_ranges(channel, FW_KIND_END);
+  channel->end_laid = 1;
+}
+
+/* What is due, bounded by construction: each list holds state, not history. The order matters: a
+ * handle is TAKEN before its closing is counted, and all of it stands before END. */
+void fw__control_lay(void* data) {
+  fw_channel_t* channel = data;
+  fw_ledger_t* ledger = &channel->ledger;
+  lay_landed(channel);
+  if (!channel->end_laid) {
+    if (ledger->n_refused > 0) lay_refused(channel);
+    if (ledger->n_taken > 0 && !fw__channel_may_end(channel)) lay_ranges(channel, FW_KIND_TAKEN);
+    while (channel->n_dirty_counts > 0) lay_counts(channel);
+  }
+  if (ledger->n_resend_ids > 0) lay_resend(channel);
+  if (ledger->n_resend > 0) lay_handle_fds(channel);
+  if (ledger->n_writes_out_done > 0) lay_writes_done(channel);
+  if (fw_read_queue_owes_credit(&channel->in)) lay_credit(channel);
+  if (fw__channel_may_end(channel)) lay_end(channel);
+}

@@ -1,0 +1,108 @@
+#include "fd_kind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
+
+#define ROOM_MAX 64
+
+static int socket_option(int fd, int option, int fallback) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : fallback;
+}
+
+static int socket_family(int fd) {
+  struct sockaddr_storage address = {0};
+  socklen_t size = sizeof(address);
+  if (getsockname(fd, (struct sockaddr*)&address, &size) != 0) return -1;
+  return address.ss_family;
+}
+
+static fw_fd_kind_t socket_kind(int fd) {
+  int family = socket_family(fd);
+  int type = socket_option(fd, SO_TYPE, -1);
+  int is_inet = family == AF_INET || family == AF_INET6;
+  if (is_inet && type == SOCK_STREAM) return FW_FD_TCP;
+  if (is_inet && type == SOCK_DGRAM) return FW_FD_UDP;
+  if (family == AF_UNIX && type == SOCK_STREAM) return FW_FD_UNIX;
+  return FW_FD_OTHER;
+}
+
+int fw_fd_identify(int fd, fw_fd_info_t* ret_info) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return -errno;
+  ret_info->inode = (uint64_t)status.st_ino;
+  ret_info->kind = S_ISSOCK(status.st_mode) ? socket_kind(fd) : FW_FD_OTHER;
+  ret_info->listening = 0;
+  if (ret_info->kind == FW_FD_TCP || ret_info->kind == FW_FD_UNIX)
+    ret_info->listening = socket_option(fd, SO_ACCEPTCONN, 0) != 0;
+  return 0;
+}
+
+void fw_fd_close(int* fd) {
+  /* After EINTR the descriptor is gone on Linux and must not be closed again. */
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+int fw_fd_dup(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? -errno : copy;
+}
+
+int fw_fd_set_cloexec(int fd) {
+  int flags = fcntl(fd, F_GETFD);
+  if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) return -errno;
+  return 0;
+}
+
+int fw_fd_set_nonblock(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+  return 0;
+}
+
+size_t fw_fd_room(int fd, size_t wanted) {
+  int copies[ROOM_MAX];
+  size_t count = 0;
+  if (wanted > ROOM_MAX) wanted = ROOM_MAX;
+  while (count < wanted && (copies[count] = fw_fd_dup(fd)) >= 0) count++;
+  for (size_t i = 0; i < count; i++) fw_fd_close(&copies[i]);
+  return count;
+}
+
+int fw_fd_is_reset(int fd) {
+  struct pollfd entry = {.fd = fd, .events = 0};
+  if (poll(&entry, 1, 0) <= 0) return 0;
+  return (entry.revents & (POLLERR | POLLNVAL)) != 0;
+}
+
+int fw_fd_is_socket(int fd, uint64_t inode) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return 0;
+  return S_ISSOCK(status.st_mode) && (uint64_t)status.st_ino == inode;
+}
+
+uint64_t fw_fd_inode(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+int fw_program_is_privileged(const char* path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return 0;
+  if (status.st_mode & (S_ISUID | S_ISGID)) return 1;
+#ifdef __linux__
+  return getxattr(path, "security.capability", NULL, 0) > 0;
+#else
+  return 0;
+#endif
+}

@@ -1,0 +1,193 @@
+#include "frame.h"
+
+#include <string.h>
+
+#define HELLO_MAGIC "forkwire"
+#define PAIR_SIZE 16
+#define BLOCK_FLAGS \
+  (FW_HANDLE_WRITES_PENDING | FW_HANDLE_ALLOW_HALF_OPEN | FW_HANDLE_COUNTED | FW_HANDLE_KEPT_OPEN)
+
+/* What section 2 of docs/protocol.md says of each kind's header. */
+typedef struct {
+  const char* name;
+  uint32_t min_size;
+  uint32_t max_size;
+  uint32_t unit; /* the size is a multiple of this */
+  uint8_t flags; /* those that may be set */
+  uint8_t max_handles;
+  uint8_t has_id;
+} kind_rule_t;
+
+static const kind_rule_t kind_rules[] = {
+    [0] = {"?", 0, 0, 1, 0, 0, 0},
+    [FW_KIND_HELLO] = {"HELLO", FW_HELLO_SIZE, FW_HELLO_MAX_SIZE, 1, 0, 0, 0},
+    [FW_KIND_BATCH] = {"BATCH", 4, 4, 1, 0, 0, 0},
+    [FW_KIND_USER] = {"USER", 0, FW_FRAME_MAX_PAYLOAD, 1, FW_FLAG_MORE | FW_FLAG_CONTINUED, 1, 1},
+    [FW_KIND_INTERNAL] = {"INTERNAL", 0, FW_FRAME_MAX_PAYLOAD, 1, FW_FLAG_MORE | FW_FLAG_CONTINUED,
+                          1, 1},
+    [FW_KIND_CREDIT] = {"CREDIT", 16, 16, 1, 0, 0, 0},
+    [FW_KIND_LANDED] = {"LANDED", 0, 0, 1, 0, 0, 1},
+    [FW_KIND_TAKEN] = {"TAKEN", PAIR_SIZE, FW_HANDLES_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_REFUSED] = {"REFUSED", 4, 4, 1, 0, 0, 1},
+    [FW_KIND_RESEND] = {"RESEND", 8, FW_HANDLES_MAX * 8, 8, 0, 0, 0},
+    [FW_KIND_HANDLE_FD] = {"HANDLE_FD", 8, 8, 1, 0, 1, 1},
+    [FW_KIND_WRITES_DONE] = {"WRITES_DONE", 0, 0, 1, FW_FLAG_FAILED, 0, 1},
+    [FW_KIND_COUNTS] = {"COUNTS", PAIR_SIZE, FW_COUNTS_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_END] = {"END", 0, FW_HANDLES_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+};
+
+#define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))
+
+void fw_put_u16(uint8_t* bytes, uint16_t value) {
+  bytes[0] = (uint8_t)value;
+  bytes[1] = (uint8_t)(value >> 8);
+}
+
+void fw_put_u32(uint8_t* bytes, uint32_t value) {
+  fw_put_u16(bytes, (uint16_t)value);
+  fw_put_u16(bytes + 2, (uint16_t)(value >> 16));
+}
+
+void fw_put_u64(uint8_t* bytes, uint64_t value) {
+  fw_put_u32(bytes, (uint32_t)value);
+  fw_put_u32(bytes + 4, (uint32_t)(value >> 32));
+}
+
+uint16_t fw_get_u16(const uint8_t* bytes) {
+  return (uint16_t)(bytes[0] | (bytes[1] << 8));
+}
+
+uint32_t fw_get_u32(const uint8_t* bytes) {
+  return (uint32_t)fw_get_u16(bytes) | ((uint32_t)fw_get_u16(bytes + 2) << 16);
+}
+
+uint64_t fw_get_u64(const uint8_t* bytes) {
+  return (uint64_t)fw_get_u32(bytes) | ((uint64_t)fw_get_u32(bytes + 4) << 32);
+}
+
+void fw_frame_encode(uint8_t bytes[FW_FRAME_HEADER_SIZE], const fw_frame_t* frame) {
+  fw_put_u32(bytes, frame->size);
+  bytes[4] = frame->kind;
+  bytes[5] = frame->flags;
+  bytes[6] = frame->encoding;
+  bytes[7] = frame->handles;
+  fw_put_u64(bytes + 8, frame->id);
+}
+
+void fw_frame_decode(const uint8_t bytes[FW_FRAME_HEADER_SIZE], fw_frame_t* ret_frame) {
+  ret_frame->size = fw_get_u32(bytes);
+  ret_frame->kind = bytes[4];
+  ret_frame->flags = bytes[5];
+  ret_frame->encoding = bytes[6];
+  ret_frame->handles = bytes[7];
+  ret_frame->id = fw_get_u64(bytes + 8);
+}
+
+static const char* check_message(const fw_frame_t* frame) {
+  if (frame->encoding < FW_ENCODING_JSON || frame->encoding > FW_ENCODING_BYTES) return "encoding";
+  if (frame->flags & FW_FLAG_CONTINUED) {
+    if (frame->handles > 0) return "handles";
+    if (frame->id != 0) return "reserved";
+  }
+  if (frame->handles == 0 && frame->id != 0) return "reserved";
+  if (frame->handles == 1 && frame->id == 0) return "handle-id";
+  return NULL;
+}
+
+const char* fw_frame_check(const fw_frame_t* frame) {
+  if (frame->kind == 0 || frame->kind >= N_KINDS) return "kind";
+  const kind_rule_t* rule = &kind_rules[frame->kind];
+  if (frame->size < rule->min_size || frame->size > rule->max_size) return "size";
+  if (frame->size % rule->unit != 0) return "size";
+  if (frame->flags & ~rule->flags) return "reserved";
+  if (frame->handles > rule->max_handles) return "handles";
+  if (!rule->has_id && frame->id != 0) return "reserved";
+  if (fw_frame_is_message(frame)) return check_message(frame);
+  if (frame->encoding != 0) return "reserved";
+  if (rule->has_id && frame->id == 0) return "ledger";
+  if (frame->kind == FW_KIND_HANDLE_FD && frame->handles != 1) return "handles";
+  return NULL;
+}
+
+const char* fw_frame_name(uint8_t kind) {
+  return kind_rules[kind < N_KINDS ? kind : 0].name;
+}
+
+void fw_hello_encode(uint8_t bytes[FW_HELLO_SIZE], const fw_hello_t* hello) {
+  memcpy(bytes, HELLO_MAGIC, 8);
+  fw_put_u16(bytes + 8, hello->min_version);
+  fw_put_u16(bytes + 10, hello->max_version);
+  fw_put_u32(bytes + 12, hello->pid);
+  fw_put_u64(bytes + 16, hello->features);
+  fw_put_u64(bytes + 24, hello->max_message_size);
+}
+
+const char* fw_hello_decode(const uint8_t* bytes, fw_hello_t* ret_hello) {
+  if (memcmp(bytes, HELLO_MAGIC, 8) != 0) return "hello-magic";
+  ret_hello->min_version = fw_get_u16(bytes + 8);
+  ret_hello->max_version = fw_get_u16(bytes + 10);
+  ret_hello->pid = fw_get_u32(bytes + 12);
+  ret_hello->features = fw_get_u64(bytes + 16);
+  ret_hello->max_message_size = fw_get_u64(bytes + 24);
+  if (ret_hello->min_version > FW_VERSION || ret_hello->max_version < FW_VERSION) return "version";
+  return NULL;
+}
+
+void fw_block_encode(uint8_t bytes[FW_BLOCK_SIZE], const fw_block_t* block) {
+  fw_put_u64(bytes, block->inode);
+  fw_put_u64(bytes + 8, block->key);
+  bytes[16] = block->kind;
+  bytes[17] = block->type;
+  bytes[18] = block->flags;
+  bytes[19] = 0;
+  fw_put_u32(bytes + 20, block->buffered);
+}
+
+static int is_dgram_type(uint8_t type) {
+  return type == FW_HANDLE_DGRAM || type == FW_HANDLE_DGRAM_NATIVE;
+}
+
+const char* fw_block_decode(const uint8_t bytes[FW_BLOCK_SIZE], fw_block_t* ret_block) {
+  ret_block->inode = fw_get_u64(bytes);
+  ret_block->key = fw_get_u64(bytes + 8);
+  ret_block->kind = bytes[16];
+  ret_block->type = bytes[17];
+  ret_block->flags = bytes[18];
+  ret_block->buffered = fw_get_u32(bytes + 20);
+  if (bytes[19] != 0) return "reserved";
+  if (ret_block->kind < FW_FD_TCP || ret_block->kind > FW_FD_UDP) return "handle-block";
+  if (ret_block->type < FW_HANDLE_SOCKET || ret_block->type > FW_HANDLE_BOUND) return "handle-block";
+  if (ret_block->flags & ~BLOCK_FLAGS) return "handle-block";
+  if ((ret_block->kind == FW_FD_UDP) != is_dgram_type(ret_block->type)) return "handle-block";
+  return NULL;
+}
+
+fw_range_t fw_range_decode(const uint8_t* payload, size_t i) {
+  fw_range_t range = {fw_get_u64(payload + i * PAIR_SIZE), fw_get_u64(payload + i * PAIR_SIZE + 8)};
+  return range;
+}
+
+void fw_range_encode(uint8_t* payload, size_t i, fw_range_t range) {
+  fw_put_u64(payload + i * PAIR_SIZE, range.first);
+  fw_put_u64(payload + i * PAIR_SIZE + 8, range.last);
+}
+
+const char* fw_ranges_check(const uint8_t* payload, size_t n_ranges) {
+  uint64_t last = 0;
+  for (size_t i = 0; i < n_ranges; i++) {
+    fw_range_t range = fw_range_decode(payload, i);
+    if (range.first <= last || range.last < range.first) return "ranges";
+    last = range.last;
+  }
+  return NULL;
+}
+
+const char* fw_ids_check(const uint8_t* payload, size_t n_ids) {
+  uint64_t last = 0;
+  for (size_t i = 0; i < n_ids; i++) {
+    uint64_t id = fw_get_u64(payload + i * 8);
+    if (id <= last) return "ranges";
+    last = id;
+  }
+  return NULL;
+}

@@ -1,0 +1,541 @@
+#include "read_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd_kind.h"
+
+#define READ_SIZE 65536
+/* Message frames up to this size are handed on from the read buffer; larger ones are joined elsewhere. */
+#define INLINE_MAX 32768
+
+static uint64_t initial_credit(fw_lane_t lane) {
+  return lane == FW_LANE_USER ? FW_USER_CREDIT : FW_INTERNAL_CREDIT;
+}
+
+void fw_read_queue_init(fw_read_queue_t* queue, fw_ledger_t* ledger,
+                        const fw_read_callbacks_t* callbacks, void* data) {
+  memset(queue, 0, sizeof(*queue));
+  queue->ledger = ledger;
+  queue->callbacks = *callbacks;
+  queue->data = data;
+  queue->max_message_size = FW_MAX_MESSAGE_SIZE;
+  fw_buffer_init(&queue->in);
+  fw_fd_set_init(&queue->set);
+  fw_fd_set_init(&queue->waiting_set);
+  for (int lane = 0; lane < FW_N_LANES; lane++)
+    queue->lanes[lane].limit = initial_credit((fw_lane_t)lane);
+}
+
+static void inbound_free(fw_inbound_t* message) {
+  free(message->data);
+  memset(message, 0, sizeof(*message));
+}
+
+static fw_inbound_t held_pop(fw_lane_in_t* lane) {
+  fw_held_t* held = lane->held_head;
+  fw_inbound_t message = held->message;
+  lane->held_head = held->next;
+  if (lane->held_head == NULL) lane->held_tail = NULL;
+  free(held);
+  return message;
+}
+
+void fw_read_queue_free(fw_read_queue_t* queue) {
+  fw_buffer_free(&queue->in);
+  fw_fd_set_drop(&queue->set);
+  fw_fd_set_drop(&queue->waiting_set);
+  for (int i = 0; i < FW_N_LANES; i++) {
+    fw_lane_in_t* lane = &queue->lanes[i];
+    inbound_free(&lane->partial);
+    while (lane->held_head != NULL) {
+      fw_inbound_t message = held_pop(lane);
+      inbound_free(&message);
+    }
+  }
+}
+
+/* ------------------------------------------------------------------- credit */
+
+/* A message with nothing complete and undelivered before it is credited as it arrives, so that one
+ * larger than the credit gets through. */
+static void credit_partial(fw_lane_in_t* lane) {
+  if (!lane->is_partial || lane->undelivered > 0 || lane->held_head != NULL) return;
+  lane->credited += lane->partial.cost;
+  lane->partial.cost = 0;
+}
+
+void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t count, uint64_t cost) {
+  fw_lane_in_t* lane = &queue->lanes[which];
+  lane->undelivered -= count < lane->undelivered ? count : lane->undelivered;
+  lane->credited += cost;
+  credit_partial(lane);
+}
+
+int fw_read_queue_owes_credit(const fw_read_queue_t* queue) {
+  for (int i = 0; i < FW_N_LANES; i++) {
+    uint64_t initial = initial_credit((fw_lane_t)i);
+    const fw_lane_in_t* lane = &queue->lanes[i];
+    if (initial + lane->credited - lane->limit >= initial / 4) return 1;
+  }
+  return 0;
+}
+
+void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]) {
+  for (int i = 0; i < FW_N_LANES; i++) {
+    fw_lane_in_t* lane = &queue->lanes[i];
+    lane->limit = initial_credit((fw_lane_t)i) + lane->credited;
+    ret_limits[i] = lane->limit;
+  }
+}
+
+/* ------------------------------------------------------ delivery and waiting */
+
+static void report(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
+  fw_message_t message = {.lane = which,
+                          .encoding = (fw_encoding_t)inbound->encoding,
+                          .data = inbound->data,
+                          .size = inbound->size,
+                          .cost = inbound->cost};
+  fw_handle_in_t handle;
+  if (inbound->has_handle) {
+    const fw_block_t* block = &inbound->block;
+    size_t prefix = FW_BLOCK_SIZE + (size_t)block->buffered;
+    handle = (fw_handle_in_t){.id = inbound->handle_id,
+                              .key = block->key,
+                              .kind = block->kind,
+                              .type = block->type,
+                              .flags = block->flags,
+                              .buffered = inbound->data + FW_BLOCK_SIZE,
+                              .buffered_size = block->buffered};
+    message.data += prefix;
+    message.size -= prefix;
+    message.handle = &handle;
+  }
+  queue->lanes[which].undelivered++;
+  queue->callbacks.on_message(queue->data, &message);
+}
+
+static void drop(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
+  if (inbound->has_handle && !inbound->refused)
+    fw_ledger_discard(queue->ledger, inbound->handle_id);
+  queue->lanes[which].credited += inbound->cost;
+}
+
+static int is_missing(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
+  if (!inbound->has_handle || inbound->refused) return 0;
+  fw_received_t* entry = fw_ledger_find(queue->ledger, inbound->handle_id);
+  return entry != NULL && entry->state == FW_STATE_MISSING;
+}
+
+/* A user message also waits behind internal ones that do: the order of both lanes is kept. */
+static int must_wait(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
+  if (queue->lanes[FW_LANE_INTERNAL].held_head != NULL) return 1;
+  if (which == FW_LANE_USER && queue->lanes[FW_LANE_USER].held_head != NULL) return 1;
+  return is_missing(queue, inbound);
+}
+
+/* Keeps the message; takes its data over when `is_owned`, else copies it. 0 or UV_ENOMEM. */
+static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound, int is_owned) {
+  fw_held_t* held = calloc(1, sizeof(*held));
+  if (held == NULL) return UV_ENOMEM;
+  held->message = *inbound;
+  if (is_owned) {
+    inbound->data = NULL;
+  } else {
+    held->message.data = malloc(inbound->size > 0 ? inbound->size : 1);
+    if (held->message.data == NULL) {
+      free(held);
+      return UV_ENOMEM;
+    }
+    memcpy(held->message.data, inbound->data, inbound->size);
+  }
+  if (lane->held_tail != NULL) lane->held_tail->next = held;
+  else lane->held_head = held;
+  lane->held_tail = held;
+  return 0;
+}
+
+/* A message is complete. 0 or UV_ENOMEM. */
+static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound, int is_owned) {
+  if (queue->dropping || inbound->refused) {
+    drop(queue, which, inbound);
+    return 0;
+  }
+  if (must_wait(queue, which, inbound)) return hold(&queue->lanes[which], inbound, is_owned);
+  report(queue, which, inbound);
+  return 0;
+}
+
+/* Whether the handle it waited with was refused or discarded meanwhile. */
+static int is_gone(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
+  return inbound->has_handle && fw_ledger_find(queue->ledger, inbound->handle_id) == NULL;
+}
+
+static void release_lane(fw_read_queue_t* queue, fw_lane_t which) {
+  fw_lane_in_t* lane = &queue->lanes[which];
+  while (lane->held_head != NULL && !is_missing(queue, &lane->held_head->message)) {
+    fw_inbound_t message = held_pop(lane);
+    if (is_gone(queue, &message)) lane->credited += message.cost;
+    else report(queue, which, &message);
+    inbound_free(&message);
+  }
+  credit_partial(lane);
+}
+
+void fw_read_queue_release_held(fw_read_queue_t* queue) {
+  release_lane(queue, FW_LANE_INTERNAL);
+  if (queue->lanes[FW_LANE_INTERNAL].held_head == NULL) release_lane(queue, FW_LANE_USER);
+}
+
+int fw_read_queue_is_holding(const fw_read_queue_t* queue) {
+  return queue->lanes[FW_LANE_USER].held_head != NULL ||
+         queue->lanes[FW_LANE_INTERNAL].held_head != NULL;
+}
+
+void fw_read_queue_give_up_missing(fw_read_queue_t* queue,
+                                   void (*on_lost)(void* data, uint64_t id)) {
+  for (size_t i = queue->ledger->n_received; i > 0; i--) {
+    fw_received_t* entry = &queue->ledger->received[i - 1];
+    if (entry->state != FW_STATE_MISSING) continue;
+    uint64_t id = entry->id;
+    fw_ledger_discard(queue->ledger, id);
+    on_lost(queue->data, id);
+  }
+  fw_read_queue_release_held(queue);
+}
+
+void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
+  queue->dropping = 1;
+  for (int i = 0; i < FW_N_LANES; i++) {
+    fw_lane_in_t* lane = &queue->lanes[i];
+    while (lane->held_head != NULL) {
+      fw_inbound_t message = held_pop(lane);
+      drop(queue, (fw_lane_t)i, &message);
+      inbound_free(&message);
+    }
+    free(lane->partial.data);
+    lane->partial.data = NULL;
+    lane->partial.capacity = 0;
+    credit_partial(lane);
+  }
+}
+
+/* ----------------------------------------------------------------- decoding */
+
+static int violate(fw_read_queue_t* queue, const fw_frame_t* frame, const char* rule,
+                   uint64_t detail) {
+  queue->violation = (fw_violation_t){
+      .rule = rule, .kind = frame->kind, .offset = queue->offset, .detail = detail};
+  return UV_EPROTO;
+}
+
+/* Makes room for `size` more bytes of the message, at most doubling what is there. */
+static int grow(fw_inbound_t* message, size_t size) {
+  size_t needed = message->size + size;
+  if (needed <= message->capacity) return 0;
+  size_t capacity = message->capacity * 2 > needed ? message->capacity * 2 : needed;
+  if (capacity > message->total) capacity = message->total;
+  uint8_t* data = realloc(message->data, capacity);
+  if (data == NULL) return UV_ENOMEM;
+  message->data = data;
+  message->capacity = capacity;
+  return 0;
+}
+
+/* Takes the next descriptor of the current set. NULL or the rule. */
+static const char* claim(fw_read_queue_t* queue, int* ret_fd) {
+  const char* rule = fw_fd_set_claim(&queue->set, ret_fd);
+  if (rule == NULL && !queue->set.present && queue->waiting_set.present) {
+    queue->set = queue->waiting_set;
+    fw_fd_set_init(&queue->waiting_set);
+  }
+  return rule;
+}
+
+static const char* receive_handle(fw_read_queue_t* queue, fw_lane_t which, const fw_frame_t* frame,
+                                  const uint8_t* bytes, fw_inbound_t* message) {
+  int fd = -1;
+  int refused = 0;
+  if (message->total < FW_BLOCK_SIZE) return "handle-block";
+  const char* rule = fw_block_decode(bytes, &message->block);
+  if (rule != NULL) return rule;
+  if (message->block.buffered > message->total - FW_BLOCK_SIZE) return "handle-block";
+  rule = claim(queue, &fd);
+  if (rule != NULL) return rule;
+  rule = fw_ledger_receive(queue->ledger, which, frame->id, &message->block, &fd, &refused);
+  if (rule != NULL) return rule;
+  message->has_handle = 1;
+  message->handle_id = frame->id;
+  message->refused = (uint8_t)refused;
+  if (message->block.flags & FW_HANDLE_WRITES_PENDING)
+    return fw_ledger_writes_pending(queue->ledger, frame->id);
+  return NULL;
+}
+
+static size_t prefix_size(const fw_inbound_t* message) {
+  return message->has_handle ? FW_BLOCK_SIZE + (size_t)message->block.buffered : 0;
+}
+
+/* The first frame of a message whose prefix (total, handle block) is at `bytes`. NULL or the rule. */
+static const char* begin_message(fw_read_queue_t* queue, const fw_frame_t* frame,
+                                 const uint8_t* bytes, fw_inbound_t* message) {
+  fw_lane_t which = fw_frame_lane(frame);
+  int has_total = (frame->flags & FW_FLAG_MORE) != 0;
+  memset(message, 0, sizeof(*message));
+  message->encoding = frame->encoding;
+  uint64_t total = has_total ? fw_get_u64(bytes) : frame->size;
+  if (has_total && (total == 0 || total < frame->size - FW_TOTAL_SIZE)) return "total";
+  if (total > queue->max_message_size) return "too-large";
+  message->total = (size_t)total;
+  if (frame->handles > 0) {
+    const char* rule =
+        receive_handle(queue, which, frame, bytes + (has_total ? FW_TOTAL_SIZE : 0), message);
+    if (rule != NULL) return rule;
+  }
+  if (frame->encoding == FW_ENCODING_UTF16 && (message->total - prefix_size(message)) % 2 != 0)
+    return "encoding";
+  return NULL;
+}
+
+/* Bytes that must be there before a message frame can be begun. */
+static size_t needed_prefix(const fw_frame_t* frame) {
+  if (frame->flags & FW_FLAG_CONTINUED) return 0;
+  return (frame->flags & FW_FLAG_MORE ? FW_TOTAL_SIZE : 0) + (frame->handles > 0 ? FW_BLOCK_SIZE : 0);
+}
+
+static const char* check_sequence(fw_read_queue_t* queue, const fw_frame_t* frame) {
+  fw_lane_in_t* lane = &queue->lanes[fw_frame_lane(frame)];
+  int continued = (frame->flags & FW_FLAG_CONTINUED) != 0;
+  if (queue->peer_ended) return "after-end";
+  if (continued != lane->is_partial) return "sequence";
+  if (continued && frame->encoding != lane->partial.encoding) return "sequence";
+  if (frame->size < needed_prefix(frame)) return frame->handles > 0 ? "handle-block" : "total";
+  if (lane->received + FW_FRAME_HEADER_SIZE + frame->size > lane->limit) return "credit";
+  return NULL;
+}
+
+/* A whole message in one small frame, handed on from the read buffer. */
+static int read_inline(fw_read_queue_t* queue, const fw_frame_t* frame, const uint8_t* payload) {
+  fw_inbound_t message;
+  fw_lane_t which = fw_frame_lane(frame);
+  const char* rule = begin_message(queue, frame, payload, &message);
+  if (rule != NULL) return violate(queue, frame, rule, message.total);
+  message.cost = FW_FRAME_HEADER_SIZE + frame->size;
+  message.data = (uint8_t*)payload;
+  message.size = frame->size;
+  queue->lanes[which].received += message.cost;
+  return complete(queue, which, &message, 0);
+}
+
+/* A frame of a message in pieces, or a large one: its payload goes to the lane as it arrives. */
+static int start_streaming(fw_read_queue_t* queue, const fw_frame_t* frame, const uint8_t* payload,
+                           size_t* ret_skip) {
+  fw_lane_t which = fw_frame_lane(frame);
+  fw_lane_in_t* lane = &queue->lanes[which];
+  *ret_skip = 0;
+  if (!(frame->flags & FW_FLAG_CONTINUED)) {
+    const char* rule = begin_message(queue, frame, payload, &lane->partial);
+    if (rule != NULL) return violate(queue, frame, rule, lane->partial.total);
+    lane->is_partial = 1;
+    if (frame->flags & FW_FLAG_MORE) *ret_skip = FW_TOTAL_SIZE;
+  }
+  size_t body = frame->size - *ret_skip;
+  size_t left = lane->partial.total - lane->partial.size;
+  if (body > left || (body == left) == ((frame->flags & FW_FLAG_MORE) != 0))
+    return violate(queue, frame, "total", lane->partial.total);
+  lane->received += FW_FRAME_HEADER_SIZE + frame->size;
+  lane->partial.cost += FW_FRAME_HEADER_SIZE + frame->size;
+  queue->streaming_lane = which;
+  queue->streaming_left = body;
+  queue->streaming_flags = frame->flags;
+  return 0;
+}
+
+/* The payload of a message frame is complete. */
+static int end_streaming(fw_read_queue_t* queue) {
+  fw_lane_in_t* lane = &queue->lanes[queue->streaming_lane];
+  credit_partial(lane);
+  if (queue->streaming_flags & FW_FLAG_MORE) return 0;
+  lane->is_partial = 0;
+  int status = complete(queue, queue->streaming_lane, &lane->partial, 1);
+  inbound_free(&lane->partial);
+  return status;
+}
+
+static void stream_advance(fw_read_queue_t* queue, size_t size) {
+  queue->lanes[queue->streaming_lane].partial.size += size;
+  queue->streaming_left -= size;
+}
+
+/* Moves what the read buffer has of a streamed payload. */
+static int stream_buffered(fw_read_queue_t* queue) {
+  fw_inbound_t* partial = &queue->lanes[queue->streaming_lane].partial;
+  size_t size = fw_buffer_size(&queue->in);
+  if (size > queue->streaming_left) size = queue->streaming_left;
+  if (!queue->dropping && size > 0) {
+    if (grow(partial, size) < 0) return UV_ENOMEM;
+    memcpy(partial->data + partial->size, fw_buffer_bytes(&queue->in), size);
+  }
+  fw_buffer_consume(&queue->in, size);
+  stream_advance(queue, size);
+  return 0;
+}
+
+/* One message frame at the start of the buffer. Returns 1 when it needs more bytes. */
+static int read_message_frame(fw_read_queue_t* queue, const fw_frame_t* frame, const char** rule) {
+  size_t there = fw_buffer_size(&queue->in) - FW_FRAME_HEADER_SIZE;
+  const uint8_t* payload = fw_buffer_bytes(&queue->in) + FW_FRAME_HEADER_SIZE;
+  int is_whole = (frame->flags & (FW_FLAG_MORE | FW_FLAG_CONTINUED)) == 0;
+  size_t skip;
+  *rule = check_sequence(queue, frame);
+  if (*rule != NULL) return 0;
+  if (is_whole && frame->size <= INLINE_MAX) {
+    if (there < frame->size) return 1;
+    int status = read_inline(queue, frame, payload);
+    if (status == 0) fw_buffer_consume(&queue->in, FW_FRAME_HEADER_SIZE + frame->size);
+    return status;
+  }
+  if (there < needed_prefix(frame)) return 1;
+  int status = start_streaming(queue, frame, payload, &skip);
+  if (status < 0) return status;
+  fw_buffer_consume(&queue->in, FW_FRAME_HEADER_SIZE + skip);
+  return queue->streaming_left > 0 ? 0 : end_streaming(queue);
+}
+
+static const char* check_control(const fw_read_queue_t* queue, const fw_frame_t* frame) {
+  if (!queue->peer_ended) return NULL;
+  switch (frame->kind) {
+    case FW_KIND_LANDED:
+    case FW_KIND_RESEND:
+    case FW_KIND_BATCH:
+    case FW_KIND_HANDLE_FD:
+    case FW_KIND_WRITES_DONE:
+    case FW_KIND_CREDIT:
+      return NULL;
+    default:
+      return "after-end";
+  }
+}
+
+static const char* read_handle_fd(fw_read_queue_t* queue, const fw_frame_t* frame,
+                                  const uint8_t* payload) {
+  int fd = -1;
+  const char* rule = claim(queue, &fd);
+  if (rule != NULL) return rule;
+  if (queue->dropping) { /* what it was for is gone */
+    fw_fd_close(&fd);
+    return NULL;
+  }
+  rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);
+  if (rule == NULL) fw_read_queue_release_held(queue);
+  return rule;
+}
+
+static const char* dispatch_control(fw_read_queue_t* queue, const fw_frame_t* frame,
+                                    const uint8_t* payload) {
+  const char* rule = check_control(queue, frame);
+  if (rule != NULL) return rule;
+  if (frame->kind == FW_KIND_BATCH) return fw_fd_set_announce(&queue->set, fw_get_u32(payload));
+  if (frame->kind == FW_KIND_HANDLE_FD) {
+    rule = read_handle_fd(queue, frame, payload);
+    if (rule != NULL) return rule;
+  }
+  return queue->callbacks.on_control(queue->data, frame, payload);
+}
+
+static int read_control_frame(fw_read_queue_t* queue, const fw_frame_t* frame, const char** rule) {
+  size_t size = FW_FRAME_HEADER_SIZE + frame->size;
+  if (fw_buffer_size(&queue->in) < size) return 1;
+  *rule = dispatch_control(queue, frame, fw_buffer_bytes(&queue->in) + FW_FRAME_HEADER_SIZE);
+  if (*rule == NULL) fw_buffer_consume(&queue->in, size);
+  return 0;
+}
+
+/* One frame. 1: needs more bytes; 0: done; negative: failed. */
+static int read_frame(fw_read_queue_t* queue) {
+  fw_frame_t frame;
+  if (fw_buffer_size(&queue->in) < FW_FRAME_HEADER_SIZE) return 1;
+  fw_frame_decode(fw_buffer_bytes(&queue->in), &frame);
+  const char* rule = fw_frame_check(&frame);
+  if (rule != NULL) return violate(queue, &frame, rule, frame.size);
+  if ((frame.kind == FW_KIND_HELLO) == queue->hello_seen)
+    return violate(queue, &frame, "hello-first", frame.kind);
+  int status = fw_frame_is_message(&frame) ? read_message_frame(queue, &frame, &rule)
+                                           : read_control_frame(queue, &frame, &rule);
+  if (rule != NULL) return violate(queue, &frame, rule, frame.id);
+  if (status != 0) return status;
+  if (queue->callbacks.on_frame != NULL) queue->callbacks.on_frame(queue->data, &frame);
+  queue->hello_seen = 1;
+  queue->offset += FW_FRAME_HEADER_SIZE + frame.size;
+  return 0;
+}
+
+static int parse(fw_read_queue_t* queue) {
+  int status = 0;
+  while (status == 0) {
+    if (queue->streaming_left > 0) {
+      status = stream_buffered(queue);
+      if (status == 0 && queue->streaming_left > 0) return 0;
+      if (status == 0) status = end_streaming(queue);
+    } else {
+      status = read_frame(queue);
+    }
+  }
+  return status < 0 ? status : 0;
+}
+
+size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]) {
+  size_t count = 0;
+  if (queue->streaming_left > 0 && !queue->dropping) {
+    fw_inbound_t* partial = &queue->lanes[queue->streaming_lane].partial;
+    if (grow(partial, queue->streaming_left) < 0) return 0;
+    iov[count].iov_base = partial->data + partial->size;
+    iov[count++].iov_len = queue->streaming_left;
+  }
+  uint8_t* room = fw_buffer_reserve(&queue->in, READ_SIZE);
+  if (room == NULL) return 0;
+  iov[count].iov_base = room;
+  iov[count++].iov_len = READ_SIZE;
+  return count;
+}
+
+/* Descriptors that came: at most one set may wait behind the one in use. */
+static int add_set(fw_read_queue_t* queue, fw_fd_set_t* set) {
+  fw_frame_t frame = {.kind = FW_KIND_BATCH};
+  fw_fd_set_t* slot = queue->set.present ? &queue->waiting_set : &queue->set;
+  if (slot->present) {
+    fw_fd_set_drop(set);
+    return violate(queue, &frame, "batch", 0);
+  }
+  *slot = *set;
+  fw_fd_set_init(set);
+  return 0;
+}
+
+/* A set must have found its BATCH frame unless that frame is still incomplete. */
+static int check_sets(fw_read_queue_t* queue) {
+  fw_frame_t frame = {.kind = FW_KIND_BATCH};
+  int header_may_come = queue->streaming_left > 0 || fw_buffer_size(&queue->in) > 0;
+  if (!queue->set.present || queue->set.announced || header_may_come) return 0;
+  return violate(queue, &frame, "batch", queue->set.count);
+}
+
+int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set) {
+  size_t streamed = 0;
+  if (queue->streaming_left > 0 && !queue->dropping) {
+    streamed = size < queue->streaming_left ? size : queue->streaming_left;
+    stream_advance(queue, streamed);
+    if (queue->streaming_left == 0) {
+      int status = end_streaming(queue);
+      if (status < 0) return status;
+    }
+  }
+  fw_buffer_commit(&queue->in, size - streamed);
+  if (set->present) {
+    int status = add_set(queue, set);
+    if (status < 0) return status;
+  }
+  int status = parse(queue);
+  return status == 0 ? check_sets(queue) : status;
+}

@@ -1,0 +1,97 @@
+/* From received bytes and descriptors to messages and control frames: decoding, joining of messages
+ * in pieces, credit, and the waiting of messages behind a missing descriptor. Reads no socket. */
+#ifndef FW_READ_QUEUE_H
+#define FW_READ_QUEUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "ancillary.h"
+#include "buffer.h"
+#include "frame.h"
+#include "ledger.h"
+
+typedef struct fw_held_s fw_held_t;
+
+/* A message being joined, or complete and waiting. */
+typedef struct fw_inbound_s {
+  uint8_t* data;
+  size_t size;     /* bytes that are there */
+  size_t total;    /* bytes that will be there */
+  size_t capacity;
+  size_t cost;     /* received and not credited */
+  uint8_t encoding;
+  uint8_t has_handle;
+  uint8_t refused; /* its handle was: it is not delivered */
+  uint64_t handle_id;
+  fw_block_t block;
+} fw_inbound_t;
+
+struct fw_held_s {
+  fw_held_t* next;
+  fw_inbound_t message;
+};
+
+typedef struct fw_lane_in_s {
+  fw_inbound_t partial;
+  int is_partial;
+  fw_held_t* held_head; /* complete, behind a missing descriptor */
+  fw_held_t* held_tail;
+  uint64_t undelivered; /* complete, reported by on_message, and not delivered */
+  uint64_t received;    /* bytes, in all */
+  uint64_t credited;
+  uint64_t limit;       /* as we told the peer */
+} fw_lane_in_t;
+
+typedef struct fw_read_callbacks_s {
+  void (*on_message)(void* data, const fw_message_t* message);
+  /* NULL or the broken rule. The payload is complete; BATCH and HANDLE_FD's descriptor are seen to. */
+  const char* (*on_control)(void* data, const fw_frame_t* frame, const uint8_t* payload);
+  /* Every frame, for the wire log; NULL without one. */
+  void (*on_frame)(void* data, const fw_frame_t* frame);
+} fw_read_callbacks_t;
+
+typedef struct fw_read_queue_s {
+  fw_read_callbacks_t callbacks;
+  void* data;
+  fw_ledger_t* ledger;
+  fw_buffer_t in;
+  fw_fd_set_t set;         /* announced by BATCH, being claimed, or waiting for its BATCH */
+  fw_fd_set_t waiting_set; /* came while `set` was not used up */
+  fw_lane_in_t lanes[FW_N_LANES];
+  fw_lane_t streaming_lane;
+  size_t streaming_left; /* payload bytes of a message frame that go to lanes[].partial */
+  uint8_t streaming_flags;
+  uint64_t offset;       /* of the next frame in the stream */
+  uint64_t max_message_size;
+  int hello_seen;
+  int peer_ended;        /* set by the owner at END */
+  int dropping;          /* messages are credited and dropped */
+  fw_violation_t violation;
+} fw_read_queue_t;
+
+void fw_read_queue_init(fw_read_queue_t* queue, fw_ledger_t* ledger,
+                        const fw_read_callbacks_t* callbacks, void* data);
+void fw_read_queue_free(fw_read_queue_t* queue);
+
+/* Where the next bytes should go: 1 or 2 entries, or 0 without memory. */
+size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]);
+/* `size` bytes were put there, and `set` came with them: it is taken over, and empty afterwards. Handles whatever
+ * is complete. 0, UV_EPROTO (queue->violation says why) or UV_ENOMEM. */
+int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set);
+/* Reports messages whose missing descriptor came, or which were refused. */
+void fw_read_queue_release_held(fw_read_queue_t* queue);
+/* The missing descriptors will never come: `on_lost` hears of each, the others are reported. */
+void fw_read_queue_give_up_missing(fw_read_queue_t* queue, void (*on_lost)(void* data, uint64_t id));
+/* Credits and drops from now on, what is held or half there included. */
+void fw_read_queue_drop_messages(fw_read_queue_t* queue);
+/* `count` messages of `cost` bytes reached a listener or were dropped. */
+void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t lane, uint64_t count, uint64_t cost);
+/* Whether the peer should be told new limits. */
+int fw_read_queue_owes_credit(const fw_read_queue_t* queue);
+/* The limits to tell; remembers them as told. */
+void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]);
+int fw_read_queue_is_holding(const fw_read_queue_t* queue);
+
+#endif

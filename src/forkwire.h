@@ -1,0 +1,237 @@
+/* The C core's whole API: one channel, its messages, its handles. docs/protocol.md
+ * describes the wire. Functions return 0 or a negative UV_E* code unless they say
+ * otherwise. Everything runs on the thread of the channel's loop; there is no
+ * static state, so any number of loops may have channels of their own.
+ *
+ * "Adopts" takes ownership of a descriptor on success only; "borrows" is valid
+ * during the call only. */
+#ifndef FORKWIRE_H
+#define FORKWIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FW_VERSION 1
+#define FW_ENV_NAME "FORKWIRE_CHANNEL"
+#define FW_MAX_MESSAGE_SIZE ((size_t)1 << 30)
+
+typedef struct fw_channel_s fw_channel_t;
+
+typedef enum { FW_LANE_USER = 0, FW_LANE_INTERNAL = 1 } fw_lane_t;
+#define FW_N_LANES 2
+
+typedef enum {
+  FW_ENCODING_JSON = 1,
+  FW_ENCODING_LATIN1 = 2,
+  FW_ENCODING_UTF8 = 3,
+  FW_ENCODING_UTF16 = 4,
+  FW_ENCODING_V8 = 5,
+  FW_ENCODING_BYTES = 6
+} fw_encoding_t;
+
+typedef enum { FW_FD_OTHER = 0, FW_FD_TCP = 1, FW_FD_UNIX = 2, FW_FD_UDP = 3 } fw_fd_kind_t;
+
+typedef enum {
+  FW_HANDLE_SOCKET = 1,
+  FW_HANDLE_SERVER = 2,
+  FW_HANDLE_NATIVE = 3,
+  FW_HANDLE_DGRAM = 4,
+  FW_HANDLE_DGRAM_NATIVE = 5,
+  FW_HANDLE_BOUND = 6
+} fw_handle_type_t;
+
+#define FW_HANDLE_WRITES_PENDING 1
+#define FW_HANDLE_ALLOW_HALF_OPEN 2
+#define FW_HANDLE_COUNTED 4
+#define FW_HANDLE_KEPT_OPEN 8
+
+typedef enum {
+  FW_REFUSED_MISMATCH = 1,
+  FW_REFUSED_POLICY = 2,
+  FW_REFUSED_NO_LISTENER = 3,
+  FW_REFUSED_UNUSABLE = 4
+} fw_refused_reason_t;
+
+/* What became of a handle that was sent. */
+typedef enum {
+  FW_OUTCOME_TAKEN = 1,    /* a listener of the peer was entered with it */
+  FW_OUTCOME_RETURNED = 2, /* nobody took it and nobody will: it is the sender's alone */
+  FW_OUTCOME_CLOSED = 3    /* a moved socket was reset before it left; its message was dropped */
+} fw_outcome_t;
+
+/* A handle to send. The channel borrows `fd` until the outcome is reported, unless
+ * `dup` is set: then it sends a duplicate of its own and the caller may close `fd` at once. */
+typedef struct fw_handle_out_s {
+  int fd;
+  int dup;
+  uint64_t token; /* the caller's name for it in on_settled */
+  uint64_t key;   /* with FW_HANDLE_COUNTED */
+  uint8_t type;   /* fw_handle_type_t */
+  uint8_t flags;  /* FW_HANDLE_* */
+  const uint8_t* buffered; /* borrowed: bytes read from the socket before it was sent */
+  uint32_t buffered_size;
+} fw_handle_out_t;
+
+/* A handle that arrived. Its descriptor stays the channel's until fw_channel_adopt(). */
+typedef struct fw_handle_in_s {
+  uint64_t id;
+  uint64_t key;
+  uint8_t kind; /* fw_fd_kind_t */
+  uint8_t type;
+  uint8_t flags;
+  const uint8_t* buffered;
+  uint32_t buffered_size;
+} fw_handle_in_t;
+
+/* A complete message; everything in it is borrowed. */
+typedef struct fw_message_s {
+  fw_lane_t lane;
+  fw_encoding_t encoding;
+  const uint8_t* data;
+  size_t size; /* bytes */
+  size_t cost; /* bytes of credit, to give to fw_channel_deliver() */
+  const fw_handle_in_t* handle; /* NULL without one */
+} fw_message_t;
+
+typedef enum {
+  FW_END_OWN = 1,      /* fw_channel_end() is through: all settled, or the time limit passed */
+  FW_END_PEER = 2,     /* the peer sent END */
+  FW_END_DIED = 3,     /* the stream ended without END */
+  FW_END_VIOLATION = 4 /* the peer broke the protocol: fw_channel_violation() says how */
+} fw_end_t;
+
+typedef struct fw_violation_s {
+  const char* rule;  /* a rule name of docs/protocol.md, static */
+  uint8_t kind;      /* of the frame */
+  uint64_t offset;   /* of the frame in the stream, bytes */
+  uint64_t detail;   /* the offending value, where there is one */
+} fw_violation_t;
+
+/* All but on_closed may call any function of the channel, fw_channel_close() included.
+ * The order within one read: control events and messages as they came, then on_batch once. */
+typedef struct fw_callbacks_s {
+  void (*on_message)(void* data, const fw_message_t* message);
+  void (*on_settled)(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
+  void (*on_counts)(void* data, uint64_t key, uint64_t closed);
+  void (*on_writes_done)(void* data, uint64_t id, int failed);
+  /* A message that arrived is dropped: its descriptor did not, and the sender is gone. */
+  void (*on_lost)(void* data, uint64_t id);
+  /* A read is through. What it brought should be handed on before this returns; what is
+   * kept for later is to be named with fw_channel_park(). */
+  void (*on_batch)(void* data);
+  /* Bytes left from the loop: fw_channel_queued() or fw_channel_written() changed. */
+  void (*on_progress)(void* data);
+  /* Once, when nothing more will be delivered and every handle is settled (FW_END_OWN after
+   * its time limit: those that are not yet are settled later). */
+  void (*on_end)(void* data, fw_end_t end);
+  /* The last callback: the channel's memory goes after it. */
+  void (*on_closed)(void* data);
+  /* One frame, for the wire log. May be NULL. */
+  void (*on_trace)(void* data, const char* line);
+} fw_callbacks_t;
+
+/* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
+typedef struct fw_options_s {
+  uint64_t max_message_size; /* (1 GiB) */
+  uint32_t end_stall_ms;     /* a flush before END without progress (5000) */
+  const char* trace_name;    /* "parent" or "child" in the wire log; may be NULL */
+} fw_options_t;
+
+/* A connected pair of channel sockets, close-on-exec. Adopted by nobody yet. */
+int fw_socketpair(int fds[2]);
+
+/* Whether `fd` is a socket with this inode. 1 or 0. */
+int fw_fd_is_socket(int fd, uint64_t inode);
+/* st_ino, or 0 when fd is not open. */
+uint64_t fw_fd_inode(int fd);
+/* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
+int fw_program_is_privileged(const char* path);
+
+/* Adopts `fd`, makes it non-blocking and close-on-exec, queues HELLO and starts reading at the
+ * next turn of the loop. The callbacks' table is copied. The channel starts referenced. */
+int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
+                    const fw_callbacks_t* callbacks, void* data, fw_channel_t** ret_channel);
+
+/* Sending in two steps, so that a payload is encoded where it stays. `begin` gives room for up
+ * to `max_size` bytes (NULL: no memory); `commit` sends the first `size` of them. Nothing else
+ * may be called in between. The handle, or NULL, is the same in both. Codes of `commit`, which leave
+ * everything as it was: UV_EBADF and others when the descriptor cannot be sent, UV_EMSGSIZE
+ * above the peer's max_message_size, UV_EPIPE after the end. */
+uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size,
+                          const fw_handle_out_t* handle);
+int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
+                      const fw_handle_out_t* handle);
+
+/* Writes what is queued, as far as the kernel takes it. */
+void fw_channel_flush(fw_channel_t* channel);
+/* Bytes accepted and not yet written. */
+size_t fw_channel_queued(const fw_channel_t* channel);
+/* Messages of that lane which the kernel has taken as a whole, or which were dropped, in order. */
+uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane);
+
+/* Whether the peer reads no more; what it wrote may still arrive. */
+int fw_channel_is_broken(const fw_channel_t* channel);
+
+/* Within on_batch: `count` messages of what it brought, with `cost` bytes, wait for a listener. */
+void fw_channel_park(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost);
+/* Parked messages were given to a listener or dropped. */
+void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost);
+
+/* The descriptor of an arrived handle becomes the caller's: the descriptor, or UV_ENOENT. */
+int fw_channel_adopt(fw_channel_t* channel, uint64_t id);
+/* An adopted handle reached a listener. */
+int fw_channel_taken(fw_channel_t* channel, uint64_t id);
+/* An arrived handle does not reach one; closes the descriptor unless it was adopted. */
+int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t reason);
+/* The process has a descriptor free again: look whether missing ones can be had now. */
+void fw_channel_retry_missing(fw_channel_t* channel);
+
+/* The unsent writes of a handle that was sent with FW_HANDLE_WRITES_PENDING are through. */
+void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed);
+
+/* Sockets of `key` closed here, in all. Written before any message that is sent afterwards. */
+int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed);
+
+/* While held, END does not leave (a delivery is not finished). Counted. */
+void fw_channel_hold(fw_channel_t* channel);
+void fw_channel_release(fw_channel_t* channel);
+
+/* Orderly end: flushes what was accepted, then END. Returns 1 when nothing is outstanding
+ * (on_end is then not called), else 0 and on_end follows. Delivers nothing from now on. */
+int fw_channel_end(fw_channel_t* channel);
+/* The peer's process is known to be dead: reads what is left, then ends. */
+void fw_channel_peer_died(fw_channel_t* channel);
+/* A message of the peer cannot be decoded: ends the channel as a violation does. */
+void fw_channel_reject_message(fw_channel_t* channel);
+/* Closes at once. Handles that are not settled are returned; on_closed follows from the loop. */
+void fw_channel_close(fw_channel_t* channel);
+
+void fw_channel_ref(fw_channel_t* channel);
+void fw_channel_unref(fw_channel_t* channel);
+int fw_channel_fd(const fw_channel_t* channel);
+/* The peer's pid as it says itself; 0 before its HELLO. */
+uint32_t fw_channel_peer_pid(const fw_channel_t* channel);
+/* Of a frame kind, as in docs/protocol.md. Never NULL. */
+const char* fw_frame_name(uint8_t kind);
+/* After FW_END_VIOLATION; otherwise NULL. */
+const fw_violation_t* fw_channel_violation(const fw_channel_t* channel);
+/* The peer's max_message_size, or the default before its HELLO. Bytes. */
+uint64_t fw_channel_peer_max_message_size(const fw_channel_t* channel);
+
+/* At the end of the process: writes what all these channels hold, blocking, while it reads
+ * acknowledgements and drops messages. Returns when all is written and every handle that was sent has landed,
+ * after `stall_ms` without progress, or after `total_ms`. From then on every commit is flushed this way. */
+void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels, uint32_t stall_ms,
+                       uint32_t total_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
