@@ -56,7 +56,7 @@ class Channel {
 
   constructor(target, { fd, serialization, trace, endsWithClose }) {
     const state = new Float64Array(STATE.SIZE);
-    const options = { maxMessageSize: 0, endStall: 0, trace: diagnostics.isTracing && trace };
+    const options = { maxMessageSize: 0, endStall: 0, trace: diagnostics.isTracing ? trace : '' };
     this.#target = target;
     this.#endsWithClose = endsWithClose;
     this.#codec = codecs[serialization];
@@ -279,7 +279,7 @@ function install(target, channel) {
 /**
  * Opens a channel on `fd`, which it adopts, and makes it target's.
  * @param target a ChildProcess, or process
- * @param options { fd, serialization: 'json' | 'advanced', trace: who we are in the wire log, endsWithClose: whether
+ * @param options { fd, serialization: 'json' | 'advanced', trace: who the peer is, for the wire log, endsWithClose: whether
  *   its end counts towards 'close' }
  */
 function attach(target, options) {

@@ -32,6 +32,12 @@ function countListeners(control) {
   }
 }
 
+/** Bootstrap made a cluster worker of this process before there was a channel; its first word was lost. */
+function sayOnline() {
+  if (process.listenerCount('disconnect') === 0 || !require('node:cluster').isWorker) return;
+  process._send({ cmd: 'NODE_CLUSTER', act: 'online' }, null, true);
+}
+
 /** @param preload the file that NODE_OPTIONS named */
 function takeChannel(preload) {
   const found = takeFrom(process.env, preload);
@@ -39,9 +45,10 @@ function takeChannel(preload) {
   const attachment = loadAttachment();
   if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
   const { fd, serialization } = found;
-  const channel = attachment.attach(process, { fd, serialization, trace: true, endsWithClose: false });
+  const channel = attachment.attach(process, { fd, serialization, trace: 'parent', endsWithClose: false });
   channel.unreferenceUntilCounted();
   countListeners(channel.control);
+  sayOnline();
 }
 
 module.exports = { takeChannel };

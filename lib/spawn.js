@@ -34,7 +34,7 @@ function prepare(options, slot, preload, ours, theirs) {
   const channel = { fd: slot, inode: attachment.inode(theirs), serialization };
   options.stdio = options.stdio.with(slot, theirs);
   options.envPairs = pairsForChild(options.envPairs, preload, channel);
-  return { fd: ours, serialization, trace: true, endsWithClose: true };
+  return { fd: ours, serialization, trace: 'child', endsWithClose: true };
 }
 
 function start(child, options, spawn, [ours, theirs]) {

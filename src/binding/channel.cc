@@ -69,7 +69,8 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
       environment);
 }
 
-// new Channel(fd, handler, state, { maxMessageSize, endStall, trace })
+// new Channel(fd, handler, state, { maxMessageSize, endStall, trace }); trace names the peer in the wire
+// log, '' means none.
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info),
       environment_(static_cast<Environment*>(info.Data())),
@@ -81,7 +82,9 @@ Channel::Channel(const Napi::CallbackInfo& info)
   options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
   fw_callbacks_t callbacks = {OnMessage, OnSettled,  OnCounts, OnWritesDone, OnLost,
                               OnBatch,   OnProgress, OnEnd,    OnClosed,     nullptr};
-  if (given.Get("trace").ToBoolean().Value()) callbacks.on_trace = OnTrace;
+  trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
+  options.trace_name = trace_name_.c_str();
+  if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   int fd = info[0].As<Napi::Number>().Int32Value();
@@ -155,9 +158,11 @@ void Channel::OnLost(void* data, uint64_t id) {
 void Channel::OnBatch(void* data) {
   Channel* channel = static_cast<Channel*>(data);
   if (!channel->CanCall()) return;
+  if (channel->batch_.IsEmpty()) return;
   Napi::Env env = channel->Env();
-  Napi::HandleScope scope(env);
-  if (!channel->batch_.IsEmpty()) {
+  {
+    // Scopes close in reverse order, and that of the batch has been open since its first message.
+    Napi::HandleScope scope(env);
     napi_value messages;
     napi_value events;
     channel->batch_.Take(env, &messages, &events);

@@ -4,6 +4,8 @@
 
 #include <napi.h>
 
+#include <string>
+
 #include "../forkwire.h"
 #include "batch.h"
 #include "environment.h"
@@ -64,6 +66,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Environment* environment_;
   fw_channel_t* core_ = nullptr;
   Batch batch_;
+  std::string trace_name_;
   Napi::ObjectReference handler_;
   Napi::AsyncContext context_;
   Napi::Reference<Napi::Float64Array> state_;

@@ -265,7 +265,7 @@ const char* fw_ledger_on_taken(fw_ledger_t* ledger, const uint8_t* ranges, size_
     if (!range_is_open(ledger, fw_range_decode(ranges, i), &index)) return "ledger";
   for (size_t i = 0; i < n_ranges; i++) {
     fw_range_t range = fw_range_decode(ranges, i);
-    range_is_open(ledger, range, &index);
+    if (!range_is_open(ledger, range, &index)) return NULL; /* on_settled returned the rest */
     settle_open(ledger, index, index + (size_t)(range.last - range.first) + 1, FW_OUTCOME_TAKEN, 0);
   }
   return NULL;
@@ -320,8 +320,31 @@ static void set_received_state(fw_ledger_t* ledger, fw_received_t* entry, fw_han
   if (state == FW_STATE_ADOPTED) ledger->n_adopted++;
 }
 
+/* RESEND's ids ascend, also when an older one is asked for again. */
+static void note_resend(fw_ledger_t* ledger, uint64_t id) {
+  size_t i = ledger->n_resend_ids++;
+  for (; i > 0 && ledger->resend_ids[i - 1] > id; i--)
+    ledger->resend_ids[i] = ledger->resend_ids[i - 1];
+  ledger->resend_ids[i] = id;
+}
+
+/* One that was asked for goes: RESEND does not name it any more, or, when that has left, LANDED does
+ * not pass it any more. */
+static void forget_asked(fw_ledger_t* ledger, const fw_received_t* entry) {
+  if (!entry->asked) return;
+  for (size_t i = 0; i < ledger->n_resend_ids; i++) {
+    if (ledger->resend_ids[i] != entry->id) continue;
+    ledger->n_resend_ids--;
+    memmove(ledger->resend_ids + i, ledger->resend_ids + i + 1,
+            (ledger->n_resend_ids - i) * sizeof(ledger->resend_ids[0]));
+    return;
+  }
+  if (ledger->landed_stop == 0 || entry->id < ledger->landed_stop) ledger->landed_stop = entry->id;
+}
+
 static void remove_received(fw_ledger_t* ledger, fw_received_t* entry, fw_handle_state_t state) {
   size_t i = (size_t)(entry - ledger->received);
+  forget_asked(ledger, entry);
   set_received_state(ledger, entry, state);
   fw_fd_close(&entry->fd);
   ledger->n_received_in[entry->lane]--;
@@ -457,9 +480,14 @@ void fw_ledger_discard_all(fw_ledger_t* ledger) {
 }
 
 uint64_t fw_ledger_landed_id(const fw_ledger_t* ledger) {
-  for (size_t i = 0; i < ledger->n_received && ledger->n_missing > 0; i++)
-    if (ledger->received[i].state == FW_STATE_MISSING) return ledger->received[i].id - 1;
-  return ledger->received_id;
+  uint64_t id = ledger->received_id;
+  for (size_t i = 0; i < ledger->n_received && ledger->n_missing > 0; i++) {
+    if (ledger->received[i].state != FW_STATE_MISSING) continue;
+    id = ledger->received[i].id - 1;
+    break;
+  }
+  if (ledger->landed_stop != 0 && id >= ledger->landed_stop) id = ledger->landed_stop - 1;
+  return id;
 }
 
 void fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room) {
@@ -470,7 +498,7 @@ void fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room) {
     if (entry->state != FW_STATE_MISSING || entry->asked) continue;
     entry->asked = 1;
     asked++;
-    ledger->resend_ids[ledger->n_resend_ids++] = entry->id;
+    note_resend(ledger, entry->id);
   }
 }
 

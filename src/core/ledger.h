@@ -88,6 +88,7 @@ typedef struct fw_ledger_s {
   size_t n_adopted;
   uint64_t received_id;          /* the last that arrived */
   uint64_t landed_reported;      /* what our last LANDED said */
+  uint64_t landed_stop; /* the first that was discarded while the peer was asked for it, or 0 */
   fw_range_t taken[FW_HANDLES_MAX]; /* taken and not reported, ascending */
   size_t n_taken;
   struct { uint64_t id; uint32_t reason; } refused[FW_HANDLES_MAX]; /* not reported */
