@@ -75,6 +75,7 @@ class Channel {
       onBatch: inContext(this.#onBatch),
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
+      onClosed: inContext(() => this.#inbox.giveUpWrites()),
       onTrace: diagnostics.trace,
     };
   }
@@ -93,14 +94,21 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
-    const travel = sendHandle ? handles.send(sendHandle, options, this.#bookkeeping) : null;
+    const travel = sendHandle ? this.#travelOf(sendHandle, options) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     const payload = this.#codec.payloadOf(message);
-    if (travel) travel.token = this.#nextToken++;
     const status = this.#native.send(lane, this.#codec.encodingOf(message), payload, travel ?? undefined);
     if (status < 0) this.#refused(status, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
     return this.#outbox.hasRoom();
+  }
+
+  #travelOf(sendHandle, options) {
+    const token = this.#nextToken++;
+    const onWritten = (error) => this.#native.writesDone(token, error !== null);
+    const travel = handles.send(sendHandle, options, this.#bookkeeping, onWritten);
+    if (travel) travel.token = token;
+    return travel;
   }
 
   #accepted(lane, message, travel, options, callback) {
@@ -148,6 +156,7 @@ class Channel {
       const [type, a, b, c] = events.slice(i, i + 4);
       if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
       else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
+      else if (type === EVENT.WRITES_DONE) this.#inbox.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
     }
   }

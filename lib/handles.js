@@ -2,21 +2,24 @@
 
 // What can be sent beside a message, and how: one table, kind -> { send, got }.
 //
-// send(object, options, bookkeeping) gives null where there is no descriptor to send (the message then goes
+// send(object, options, bookkeeping, onWritten) gives null where there is no descriptor to send (the message then goes
 // alone), or what travels:
 //   { type, fd, dup, flags, key?, buffered?, detach(), taken(), returned() }
 // The channel calls `detach` once the message was accepted, and later `taken` or `returned` once; `returned`
-// gives the object to offer to 'undelivered'. Nothing is touched before `detach`.
+// gives the object to offer to 'undelivered'. Nothing is touched before `detach`. Where flags say WRITES_PENDING,
+// onWritten(error | null) is called when the writes that were not sent yet are through.
 //
 // got(fd, info, bookkeeping, ready, failed) makes the object of a descriptor that is ours from then on, and calls
 // ready(object), at once or, for servers and bound sockets, when they are usable; or failed() when they will
-// not be. It throws when no object came to be: the descriptor is then still the caller's.
+// not be. It throws when no object came to be: the descriptor is then still the caller's. Where the writes of
+// the one that sent it are pending, info.holdWrites(gate) is called first.
 
 const dgram = require('node:dgram');
 const net = require('node:net');
 const tls = require('node:tls');
 const { forkwireError, nodeError } = require('./errors');
 const internals = require('./node-internals');
+const { Gate, finishWrites, hasPendingWrites } = require('./pending-writes');
 
 // fw_handle_type_t and FW_HANDLE_* of src/forkwire.h.
 const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5 };
@@ -49,37 +52,86 @@ function makeSocket(source, allowHalfOpen, buffered) {
   return socket;
 }
 
-function moveSocket(socket, bookkeeping) {
+/** From here on the socket is an empty shell. */
+function emptySocket(socket, handle) {
+  internals.stopReading(handle);
+  internals.detachHandle(socket);
+  internals.clearReadable(socket);
+  socket.setTimeout(0);
+  internals.releaseHttp(socket);
+}
+
+/** A socket without unsent writes: its handle waits, untouched, for what becomes of it. */
+function moveIdle(socket, handle, buffered) {
+  const { allowHalfOpen } = socket;
+  return {
+    flags: 0,
+    dup: false,
+    leave: () => emptySocket(socket, handle),
+    drop: () => handle.close(),
+    restore: () => makeSocket({ handle }, allowHalfOpen, buffered),
+  };
+}
+
+/** A socket with unsent writes: a socket of ours goes on writing them. The channel has a duplicate, since this one
+ * closes its handle at an error. */
+function moveWriting(socket, handle, buffered, onWritten) {
+  const { allowHalfOpen } = socket;
+  let writer;
+  let isWritten = false;
+  let isDropped = false;
+  const whenWritten = (error) => {
+    isWritten = true;
+    onWritten(error);
+    if (isDropped) writer.destroy();
+  };
+  return {
+    flags: FLAG.WRITES_PENDING,
+    dup: true,
+    leave() {
+      emptySocket(socket, handle);
+      writer = finishWrites(socket, handle, allowHalfOpen, whenWritten);
+    },
+    drop() {
+      isDropped = true;
+      if (isWritten) writer.destroy();
+    },
+    restore() {
+      if (buffered?.length > 0) writer.unshift(buffered);
+      writer.read(0);
+      return writer;
+    },
+  };
+}
+
+/** @param onWritten called with an error or null, where the flags say WRITES_PENDING */
+function moveSocket(socket, bookkeeping, onWritten) {
   const handle = internals.handleOf(socket);
   const buffered = socket.readableLength > 0 ? internals.readableBytes(socket) : undefined;
-  const { allowHalfOpen } = socket;
   const counting = bookkeeping.moving(socket);
+  const move = hasPendingWrites(socket)
+    ? moveWriting(socket, handle, buffered, onWritten)
+    : moveIdle(socket, handle, buffered);
   return {
     type: TYPE.SOCKET,
     fd: internals.fdOf(handle),
-    dup: false,
-    flags: socketFlags(socket, counting !== undefined),
+    dup: move.dup,
+    flags: move.flags | socketFlags(socket, counting !== undefined),
     key: counting?.key,
     buffered,
     detach() {
-      internals.stopReading(handle);
-      internals.detachHandle(socket);
-      internals.clearReadable(socket);
-      socket.setTimeout(0);
-      internals.releaseHttp(socket);
+      move.leave();
       counting?.moved();
     },
-    taken() {
-      handle.close();
-    },
+    taken: move.drop,
     /** Without a listener the connection is closed, so that its client sees an end and does not wait. */
     returned(isWanted) {
       if (!isWanted) {
-        handle.close();
+        move.drop();
         counting?.returned();
         return undefined;
       }
-      const replacement = makeSocket({ handle }, allowHalfOpen, buffered);
+      const replacement = move.restore();
       counting?.returned(replacement);
       return replacement;
     },
@@ -113,12 +165,12 @@ const conversions = {
   'net.Socket': {
     type: TYPE.SOCKET,
     matches: (object) => object instanceof net.Socket,
-    send(socket, options, bookkeeping) {
+    send(socket, options, bookkeeping, onWritten) {
       const fault = stateOf(socket);
       if (fault) throw forkwireError('ERR_FORKWIRE_HANDLE_STATE', fault);
       const handle = internals.handleOf(socket);
       if (!handle || internals.fdOf(handle) < 0) return null;
-      if (!options.keepOpen) return moveSocket(socket, bookkeeping);
+      if (!options.keepOpen) return moveSocket(socket, bookkeeping, onWritten);
       return {
         ...shared(TYPE.SOCKET, socket, handle),
         flags: FLAG.KEPT_OPEN | socketFlags(socket, false),
@@ -128,6 +180,7 @@ const conversions = {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;
       const socket = makeSocket({ fd }, allowHalfOpen, info.buffered);
       if (info.key !== undefined) bookkeeping.arrived(socket, info.key);
+      if (info.flags & FLAG.WRITES_PENDING) info.holdWrites(new Gate(socket));
       resumeWhenEnded(socket);
       ready(socket);
     },
@@ -175,9 +228,9 @@ const conversions = {
 const byType = new Map(Object.values(conversions).map((conversion) => [conversion.type, conversion]));
 
 /** What travels for this object, or null; throws for what cannot be sent. */
-function send(object, options, bookkeeping) {
+function send(object, options, bookkeeping, onWritten) {
   for (const conversion of Object.values(conversions)) {
-    if (conversion.matches(object)) return conversion.send(object, options, bookkeeping);
+    if (conversion.matches(object)) return conversion.send(object, options, bookkeeping, onWritten);
   }
   throw nodeError('ERR_INVALID_HANDLE_TYPE');
 }

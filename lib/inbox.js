@@ -3,6 +3,7 @@
 // From a batch of the addon to 'message' and 'internalMessage' events: order, parking until somebody listens,
 // and the moment in which a handle becomes an object and is taken.
 
+const { forkwireError } = require('./errors');
 const handles = require('./handles');
 const { runNextTicks } = require('./node-internals');
 const { decode, decodeJoined } = require('./serialization');
@@ -23,6 +24,8 @@ class Inbox {
   #native;
   #bookkeeping;
   #closeFd;
+  #gates = new Map(); // handle id -> Gate of a socket whose sender is still writing
+  #written = new Map(); // handle id -> whether that failed, of sockets that were not delivered yet
   #parked = []; // entries that wait, in order
   #isWaiting = false; // for the object of a handle to become usable
   #isScheduled = false; // a tick will deliver what is parked
@@ -176,6 +179,7 @@ class Inbox {
     const isUser = event === 'message';
     let isReady = false;
     this.#isWaiting ||= isUser;
+    info.holdWrites = (gate) => this.#holdWrites(info.id, gate);
     const ready = (object) => {
       isReady = true;
       this.#stopWaiting(isUser);
@@ -184,6 +188,7 @@ class Inbox {
     };
     const failed = () => {
       this.#stopWaiting(isUser);
+      this.#written.delete(info.id);
       this.#native.refuse(info.id, REFUSED.UNUSABLE);
     };
     try {
@@ -198,6 +203,31 @@ class Inbox {
   #stopWaiting(isUser) {
     if (isUser) this.#isWaiting = false;
     if (this.#parked.length > 0) this.#schedule(true);
+  }
+
+  /** A socket came whose sender still has bytes to write: it waits for them. */
+  #holdWrites(id, gate) {
+    if (this.#written.has(id)) this.#openGate(gate, this.#written.get(id));
+    else this.#gates.set(id, gate);
+  }
+
+  #openGate(gate, failed) {
+    if (failed) gate.fail(forkwireError('ERR_FORKWIRE_WRITES_LOST'));
+    else gate.open();
+  }
+
+  /** The sender of a socket is through with its writes. The socket itself may still be parked. */
+  writesDone(id, failed) {
+    const gate = this.#gates.get(id);
+    if (gate) this.#openGate(gate, failed);
+    else this.#written.set(id, failed);
+    this.#gates.delete(id);
+  }
+
+  /** Nobody will say any more what became of the writes before those of our sockets. */
+  giveUpWrites() {
+    for (const gate of this.#gates.values()) this.#openGate(gate, true);
+    this.#gates.clear();
   }
 
   /** The channel is over: what nobody took is dropped. */

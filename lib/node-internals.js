@@ -103,6 +103,17 @@ function clearReadable(socket) {
   state.length = 0;
 }
 
+/** Takes the writes that a socket holds in its own buffer (`_writableState.buffered`): { chunk, encoding, callback }. The
+ * one that the kernel is taking stays with it. */
+function takeBufferedWrites(socket) {
+  const state = socket._writableState;
+  const writes = state.buffered?.slice(state.bufferedIndex) ?? [];
+  for (const { chunk } of writes) state.length -= state.objectMode ? 1 : chunk.length;
+  if (state.buffered) state.buffered.length = 0;
+  state.bufferedIndex = 0;
+  return writes;
+}
+
 /** A connection inside an HTTP server gives its parser and response back, as stock does when it sends one. */
 function releaseHttp(socket) {
   if (!socket.parser || !(socket.parser instanceof HTTPParser)) return;
@@ -199,6 +210,7 @@ module.exports = {
   serverOf,
   stopReading,
   streamHandleFrom,
+  takeBufferedWrites,
   udpHandleFrom,
   udpTypeOf,
 };

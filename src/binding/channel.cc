@@ -197,6 +197,7 @@ void Channel::OnClosed(void* data) {
   channel->environment_->Remove(channel);
   if (is_ending) return;
   Napi::HandleScope scope(channel->Env());
+  channel->Call("onClosed", {});
   channel->handler_.Reset();
   channel->Unref();
 }

@@ -255,8 +255,10 @@ static int lay_pack(fw_write_queue_t* queue, fw_lane_out_t* lane) {
   size_t room = OUT_SIZE - fw_buffer_size(&queue->out);
   uint64_t credit = credit_left(lane);
   uint64_t count = 0;
+  const fw_node_t* internal = queue->lanes[FW_LANE_INTERNAL].head;
   while (pack->offset + size < pack->size && size < room) {
     fw_frame_t frame;
+    if (internal != NULL && lane->n_laid + count == internal->after) break;
     fw_frame_decode(pack->data + pack->offset + size, &frame);
     if (size + FW_FRAME_HEADER_SIZE + frame.size > credit) break;
     size += FW_FRAME_HEADER_SIZE + frame.size;
@@ -355,12 +357,13 @@ static int lay_message(fw_write_queue_t* queue, fw_lane_out_t* lane, int which) 
   return 1;
 }
 
+/* Whether anything could be laid out; -1: not before what is laid out is written. */
 static int lay_from(fw_write_queue_t* queue, int which) {
   fw_lane_out_t* lane = &queue->lanes[which];
   if (lane->head == NULL) return 0;
   if (lane->head->is_pack) return lay_pack(queue, lane);
   if (!is_reset(lane->head)) return lay_message(queue, lane, which);
-  if (lane->n_laid > lane->n_written) return 0; /* those before it are counted first */
+  if (lane->n_laid > lane->n_written) return -1; /* those before it are counted first */
   drop_message(queue, lane);
   return 1;
 }
@@ -369,20 +372,22 @@ static int lay_from(fw_write_queue_t* queue, int which) {
  * back. Whether anything could be laid out. */
 static int lay_next_message(fw_write_queue_t* queue) {
   const fw_node_t* internal = queue->lanes[FW_LANE_INTERNAL].head;
-  if (internal == NULL) return lay_from(queue, FW_LANE_USER);
-  if (internal->is_begun || internal->after <= queue->lanes[FW_LANE_USER].n_laid)
-    return lay_from(queue, FW_LANE_INTERNAL);
-  return lay_from(queue, FW_LANE_USER) || lay_from(queue, FW_LANE_INTERNAL);
+  int is_first = internal != NULL && (internal->is_begun ||
+                                      internal->after <= queue->lanes[FW_LANE_USER].n_laid);
+  int laid = is_first ? 0 : lay_from(queue, FW_LANE_USER);
+  return laid != 0 ? laid > 0 : lay_from(queue, FW_LANE_INTERNAL) > 0;
 }
 
+/* A full set leaves before anything else is laid out, so that nothing passes a handle for want of one. */
 static int has_room(const fw_write_queue_t* queue) {
-  return fw_buffer_size(&queue->out) < OUT_SIZE && queue->direct_size == 0;
+  return fw_buffer_size(&queue->out) < OUT_SIZE && queue->direct_size == 0 &&
+         queue->n_set < FW_SET_MAX;
 }
 
 static void fill(fw_write_queue_t* queue) {
   while (has_room(queue)) {
     queue->lay_control(queue->data);
-    if (!lay_next_message(queue)) break;
+    if (!has_room(queue) || !lay_next_message(queue)) break;
   }
 }
 
@@ -470,8 +475,21 @@ int fw_write_queue_flush(fw_write_queue_t* queue, int fd, size_t budget, size_t*
   }
 }
 
-/* Of the frames behind the front one, keeps those that carry state of ours; a set that did not leave
- * is taken apart. */
+/* Where the last frame ends that owns a descriptor which left: the peer is to use that set up. */
+static size_t end_of_owners(const fw_write_queue_t* queue) {
+  size_t size = queue->set_at != NO_SET ? queue->set_at : fw_buffer_size(&queue->out);
+  size_t end = queue->front_left;
+  for (size_t at = end; at < size;) {
+    fw_frame_t frame;
+    fw_frame_decode(fw_buffer_bytes(&queue->out) + at, &frame);
+    at += FW_FRAME_HEADER_SIZE + frame.size;
+    if (frame.handles > 0) end = at;
+  }
+  return end;
+}
+
+/* Of the frames from `at` on, keeps those that carry state of ours; a set that did not leave is taken
+ * apart. */
 static void keep_control_frames(fw_write_queue_t* queue, size_t at) {
   uint8_t* bytes = fw_buffer_bytes(&queue->out);
   size_t size = fw_buffer_size(&queue->out);
@@ -499,10 +517,11 @@ static void take_set_apart(fw_write_queue_t* queue) {
 }
 
 void fw_write_queue_cut(fw_write_queue_t* queue) {
+  size_t end = end_of_owners(queue);
   free_lanes(queue);
   take_set_apart(queue);
-  /* The front frame may lie partly in `direct`; then nothing is laid out behind it. */
-  if (queue->front_left > fw_buffer_size(&queue->out)) return;
+  /* The last frame to keep may lie partly in `direct`; then nothing is laid out behind it. */
+  if (end > fw_buffer_size(&queue->out)) return;
   drop_direct(queue);
-  keep_control_frames(queue, queue->front_left);
+  if (end < fw_buffer_size(&queue->out)) keep_control_frames(queue, end);
 }

@@ -69,7 +69,8 @@ int fw_write_queue_put_handle_fd(fw_write_queue_t* queue, fw_sent_t* sent);
 int fw_write_queue_flush(fw_write_queue_t* queue, int fd, size_t budget, size_t* ret_written);
 
 /* Drops the messages that did not leave as a whole; the frame at the front stays whole, and control
- * frames stay. Their handles stay QUEUED. No message may be queued afterwards. */
+ * frames and what owns descriptors that left stay. Their handles stay QUEUED. No message may be queued
+ * afterwards. */
 void fw_write_queue_cut(fw_write_queue_t* queue);
 
 /* Bytes that are not written. */
