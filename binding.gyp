@@ -52,6 +52,7 @@
         'src/core/write_queue.c',
         'src/core/control.c',
         'src/core/channel.c',
+        'src/core/descendant.c',
         'src/core/flush.c',
         'src/core/trace.c',
       ],

@@ -18,7 +18,7 @@ const { codecs } = require('./serialization');
 
 const LANE = { USER: 0, INTERNAL: 1 };
 const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
-const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4 };
+const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5 };
 const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 
 const UV_EPIPE = -32;
@@ -50,18 +50,27 @@ class Channel {
   #resource = new AsyncResource('FORKWIRE');
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
   #nextToken = 1;
+  #peerPid = 0;
   #failure = null;
   #isFinished = false;
   #endsWithClose;
 
-  constructor(target, { fd, serialization, trace, endsWithClose }) {
+  constructor(target, { fd, serialization, exitFlush, trace, endsWithClose }) {
     const state = new Float64Array(STATE.SIZE);
-    const options = { maxMessageSize: 0, endStall: 0, trace: diagnostics.isTracing ? trace : '' };
+    const options = {
+      maxMessageSize: 0,
+      endStall: 0,
+      exitStall: exitFlush.stall,
+      exitTotal: exitFlush.total,
+      trace: diagnostics.isTracing ? trace : '',
+    };
     this.#target = target;
     this.#endsWithClose = endsWithClose;
     this.#codec = codecs[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
-    this.#bookkeeping = new Bookkeeping(target, (key, closed) => this.#native.setClosed(key, closed));
+    this.#bookkeeping = new Bookkeeping(target, (key, closed) =>
+      this.#native.setClosed(key, closed),
+    );
     this.#inbox = new Inbox(target, this.#native, this.#bookkeeping, binding.closeFd);
     this.#outbox = new Outbox(this.#native, state);
     this.control = new Control(this.#native);
@@ -70,7 +79,10 @@ class Channel {
 
   /** What the addon calls. */
   #handler() {
-    const inContext = (method) => (...args) => this.#resource.runInAsyncScope(method, this, ...args);
+    const inContext =
+      (method) =>
+      (...args) =>
+        this.#resource.runInAsyncScope(method, this, ...args);
     return {
       onBatch: inContext(this.#onBatch),
       onProgress: inContext(this.#onProgress),
@@ -85,8 +97,9 @@ class Channel {
     this.#native.referenced(false);
   }
 
+  /** The peer's pid as it said, also after the end; 0 before its HELLO. */
   get peerPid() {
-    return this.#native.peerPid();
+    return this.#peerPid;
   }
 
   // ---------------------------------------------------------------- sending
@@ -97,7 +110,12 @@ class Channel {
     const travel = sendHandle ? this.#travelOf(sendHandle, options) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     const payload = this.#codec.payloadOf(message);
-    const status = this.#native.send(lane, this.#codec.encodingOf(message), payload, travel ?? undefined);
+    const status = this.#native.send(
+      lane,
+      this.#codec.encodingOf(message),
+      payload,
+      travel ?? undefined,
+    );
     if (status < 0) this.#refused(status, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
     return this.#outbox.hasRoom();
@@ -119,7 +137,8 @@ class Channel {
     }
     this.#outbox.add(lane, callback, travel?.token);
     const isUnheard = !hasCallback && !options.swallowErrors;
-    if (isUnheard && this.#outbox.isBroken) this.#emitErrorLater(errors.errnoError(UV_EPIPE, 'write'));
+    if (isUnheard && this.#outbox.isBroken)
+      this.#emitErrorLater(errors.errnoError(UV_EPIPE, 'write'));
   }
 
   #refused(status, options, callback) {
@@ -158,6 +177,7 @@ class Channel {
       else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
       else if (type === EVENT.WRITES_DONE) this.#inbox.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
+      else if (type === EVENT.HELLO) this.#onHello(a);
     }
   }
 
@@ -183,6 +203,14 @@ class Channel {
     const isWanted = !this.#isFinished && this.#target.listenerCount('undelivered') > 0;
     const object = travel.returned(isWanted);
     if (isWanted) this.#target.emit('undelivered', message, object);
+  }
+
+  /** A peer behind a wrapper is not the child whose exit Node reports. */
+  #onHello(pid) {
+    this.#peerPid = pid;
+    if (this.#target.pid !== undefined && this.#target !== process && pid !== this.#target.pid) {
+      this.#native.watchPeer();
+    }
   }
 
   #onLost() {
@@ -288,7 +316,7 @@ function install(target, channel) {
 /**
  * Opens a channel on `fd`, which it adopts, and makes it target's.
  * @param target a ChildProcess, or process
- * @param options { fd, serialization: 'json' | 'advanced', trace: who the peer is, for the wire log, endsWithClose: whether
+ * @param options { fd, serialization: 'json' | 'advanced', exitFlush: { stall, total } in ms, trace: who the peer is, for the wire log, endsWithClose: whether
  *   its end counts towards 'close' }
  */
 function attach(target, options) {

@@ -5,13 +5,14 @@
 
 const { randomFillSync } = require('node:crypto');
 const internals = require('./node-internals');
-const { SocketListReceive, SocketListSend } = require('./socket-list');
+const { KeptOpenList, SocketListReceive, SocketListSend } = require('./socket-list');
 
 const serverKeys = new WeakMap(); // server -> key
 const serversByKey = new Map(); // key -> WeakRef of the server
 const relayKeys = new WeakMap(); // SocketListReceive -> key under which its sockets are handed on
 const origins = new WeakMap(); // received socket -> { list, onClose }
 const listsOfServer = new WeakMap(); // server -> Set of SocketListSend
+const keptOpenLists = new WeakMap(); // socket -> its KeptOpenLists
 
 function randomKey() {
   return randomFillSync(new BigUint64Array(1))[0];
@@ -68,6 +69,15 @@ function watchServer(server) {
   return lists;
 }
 
+function addToServer(server, lists, list) {
+  lists.add(list);
+  internals.addWorkerList(server, list);
+  list.once('exit', () => {
+    lists.delete(list);
+    internals.forgetWorkersIfNone(server);
+  });
+}
+
 /** The lists of one channel. */
 class Bookkeeping {
   #target;
@@ -94,11 +104,37 @@ class Bookkeeping {
     const key = keyOf(serverKeys, server);
     if (this.#sent.has(key)) return this.#sent.get(key);
     const list = this.#sendList(key, () => new ServerOwner(server));
-    lists.add(list);
-    internals.addWorkerList(server, list);
-    list.once('exit', () => {
-      lists.delete(list);
-      internals.forgetWorkersIfNone(server);
+    addToServer(server, lists, list);
+    return list;
+  }
+
+  /**
+   * A socket is about to be sent that the sender keeps. Gives undefined when no server counts it, else
+   * { key, moved(), returned() } as moving() does.
+   */
+  keeping(socket) {
+    const server = internals.serverOf(socket);
+    if (!server) return undefined;
+    const key = randomKey(); // one for each time it is sent
+    return {
+      key,
+      moved: () => this.#keptOpenList(socket, server, key).add(),
+      returned: () => this.#sent.get(key)?.remove(1),
+    };
+  }
+
+  #keptOpenList(socket, server, key) {
+    const lists = keptOpenLists.get(socket) ?? [];
+    keptOpenLists.set(socket, lists);
+    const isOpenHere = () => !socket.destroyed;
+    const owner = new ServerOwner(server);
+    const list = new KeptOpenList(this.#target, key, owner, lists, isOpenHere);
+    lists.push(list);
+    this.#sent.set(key, list);
+    addToServer(server, watchServer(server), list);
+    list.once('empty', () => {
+      lists.splice(lists.indexOf(list), 1);
+      if (this.#sent.delete(key)) list.end();
     });
     return list;
   }
@@ -153,8 +189,8 @@ class Bookkeeping {
     };
   }
 
-  /** A counted socket arrived with this key. */
-  arrived(socket, key) {
+  /** A counted socket arrived with this key, which is its own if it is kept open by the sender. */
+  arrived(socket, key, isKeptOpen) {
     const server = serversByKey.get(key)?.deref();
     if (server && this.#sent.has(key)) {
       internals.addConnections(server, 1);
@@ -166,6 +202,7 @@ class Bookkeeping {
     if (!list) {
       list = new SocketListReceive(this.#target, key, this.#report);
       this.#received.set(key, list);
+      if (isKeptOpen) list.once('empty', () => this.#received.delete(key));
     }
     origins.set(socket, { list, onClose: list.add({ socket }) });
   }
@@ -177,8 +214,9 @@ class Bookkeeping {
 
   /** The channel ended. */
   end() {
-    for (const list of this.#sent.values()) list.end();
+    const lists = [...this.#sent.values()];
     this.#sent.clear();
+    for (const list of lists) list.end();
   }
 }
 

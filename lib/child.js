@@ -44,8 +44,9 @@ function takeChannel(preload) {
   if (!found) return;
   const attachment = loadAttachment();
   if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
-  const { fd, serialization } = found;
-  const channel = attachment.attach(process, { fd, serialization, trace: 'parent', endsWithClose: false });
+  const { fd, serialization, exitFlush } = found;
+  const options = { fd, serialization, exitFlush, trace: 'parent', endsWithClose: false };
+  const channel = attachment.attach(process, options);
   channel.unreferenceUntilCounted();
   countListeners(channel.control);
   sayOnline();

@@ -3,6 +3,8 @@
 // What a child finds in its environment: where its channel is, and the preload that takes it. Both are put
 // there by the parent and taken out again by the child before user code looks.
 
+const { DEFAULTS } = require('./exit-flush');
+
 const CHANNEL = 'FORKWIRE_CHANNEL';
 const OPTIONS = 'NODE_OPTIONS';
 
@@ -23,25 +25,35 @@ function valueIn(pairs, name) {
  * The pairs for a child that is to take a channel.
  * @param pairs `NAME=value` strings; not modified
  * @param preload file that the child loads first
- * @param channel { fd, inode, serialization }
+ * @param channel { fd, inode, serialization, exitFlush: { stall, total } }
  */
-function pairsForChild(pairs, preload, { fd, inode, serialization }) {
+function pairsForChild(pairs, preload, { fd, inode, serialization, exitFlush }) {
   const users = valueIn(pairs, OPTIONS);
   const ours = requireOption(preload);
   const kept = pairs.filter((pair) => ![CHANNEL, OPTIONS].includes(nameOf(pair)));
   return [
     ...kept,
     `${OPTIONS}=${users === undefined ? ours : `${ours} ${users}`}`,
-    `${CHANNEL}=${fd}:${inode}:serialization=${serialization}`,
+    `${CHANNEL}=${fd}:${inode}:serialization=${serialization},exit-stall=${exitFlush.stall},exit-total=${exitFlush.total}`,
   ];
 }
+
+/** A number of ms among the named values, or its default. */
+const milliseconds = (text, fallback) => (/^\d{1,9}$/.test(text) ? Number(text) : fallback);
 
 function parseChannel(value) {
   const match = /^(\d{1,9}):(\d{1,15})(?::(.*))?$/.exec(value);
   if (!match) return null;
   const named = Object.fromEntries((match[3] ?? '').split(',').map((pair) => pair.split('=')));
-  const serialization = named.serialization === 'advanced' ? 'advanced' : 'json';
-  return { fd: Number(match[1]), inode: Number(match[2]), serialization };
+  return {
+    fd: Number(match[1]),
+    inode: Number(match[2]),
+    serialization: named.serialization === 'advanced' ? 'advanced' : 'json',
+    exitFlush: {
+      stall: milliseconds(named['exit-stall'], DEFAULTS.stall),
+      total: milliseconds(named['exit-total'], DEFAULTS.total),
+    },
+  };
 }
 
 /** Takes the preload out of NODE_OPTIONS, and the variable itself if it was not the user's. */
@@ -52,7 +64,7 @@ function removePreload(env, preload) {
   else if (value?.startsWith(`${ours} `)) env[OPTIONS] = value.slice(ours.length + 1);
 }
 
-/** Takes both traces out of `env`. Gives { fd, inode, serialization }, or null when there is no channel. */
+/** Takes both traces out of `env`. Gives { fd, inode, serialization, exitFlush }, or null when there is no channel. */
 function takeFrom(env, preload) {
   const value = env[CHANNEL];
   if (value === undefined) return null;

@@ -1,18 +1,80 @@
 'use strict';
 
 // Nothing that was accepted is lost because the process ends: before it does, every channel is written out,
-// within limits.
+// within limits. process.exit(), an uncaught error and the end of the script emit 'exit'; process.reallyExit(),
+// process.abort() and a signal to oneself do not, so they are wrapped.
 
-const STALL_MS = 500; // without a byte written or a handle landed
-const TOTAL_MS = 5000;
+const os = require('node:os');
+const { invalidArgType, invalidArgValue, validateObject } = require('./errors');
+
+const DEFAULTS = { stall: 500, total: 5000 };
+
+// Sent to oneself, these do not end the process.
+const HARMLESS = new Set([
+  'SIGCHLD',
+  'SIGCONT',
+  'SIGSTOP',
+  'SIGTSTP',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGURG',
+  'SIGWINCH',
+  'SIGUSR1',
+]);
 
 let isInstalled = false;
 
-/** Has `flushAll(stallMs, totalMs)` run when the process exits. */
+function wrap(name, before) {
+  const original = process[name];
+  process[name] = function (...args) {
+    before(...args);
+    return Reflect.apply(original, this, args);
+  };
+  Object.defineProperty(process[name], 'name', { value: name });
+}
+
+function nameOfSignal(signal = 'SIGTERM') {
+  if (typeof signal === 'string') return signal;
+  return Object.keys(os.constants.signals).find((name) => os.constants.signals[name] === signal);
+}
+
+/** Whether process.kill(pid, signal) will, as far as can be told, end this process. */
+function isSuicide(pid, signal) {
+  if (pid !== process.pid || signal === 0) return false;
+  const name = nameOfSignal(signal);
+  return name !== undefined && !HARMLESS.has(name) && process.listenerCount(name) === 0;
+}
+
+/** Has `flushAll(isFinal)` run before the process exits. */
 function flushAtExit(flushAll) {
   if (isInstalled) return;
   isInstalled = true;
-  process.on('exit', () => flushAll(STALL_MS, TOTAL_MS));
+  process.on('exit', () => flushAll(true));
+  if (!require('node:worker_threads').isMainThread) return; // in a Worker these do not exist, or end only it
+  wrap('reallyExit', () => flushAll(true));
+  wrap('abort', () => flushAll(true));
+  wrap('kill', (pid, signal) => {
+    if (isSuicide(pid, signal)) flushAll(false);
+  });
 }
 
-module.exports = { flushAtExit };
+function checkMilliseconds(name, value) {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
+  if (!Number.isInteger(value) || value < 0 || value > 2 ** 31 - 1) {
+    throw invalidArgValue(name, 'must be an integer from 0 to 2147483647', value);
+  }
+  return value;
+}
+
+/** The `exitFlush` option of fork(): { stall, total } in ms with defaults; throws for anything else. */
+function exitLimits(option) {
+  if (option === undefined) return DEFAULTS;
+  validateObject(option, 'options.exitFlush');
+  const { stall = DEFAULTS.stall, total = DEFAULTS.total } = option;
+  return {
+    stall: checkMilliseconds('options.exitFlush.stall', stall),
+    total: checkMilliseconds('options.exitFlush.total', total),
+  };
+}
+
+module.exports = { DEFAULTS, exitLimits, flushAtExit };

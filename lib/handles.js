@@ -22,7 +22,7 @@ const internals = require('./node-internals');
 const { Gate, finishWrites, hasPendingWrites } = require('./pending-writes');
 
 // fw_handle_type_t and FW_HANDLE_* of src/forkwire.h.
-const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5 };
+const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5, BOUND: 6 };
 const FLAG = { WRITES_PENDING: 1, ALLOW_HALF_OPEN: 2, COUNTED: 4, KEPT_OPEN: 8 };
 
 const noop = () => {};
@@ -138,12 +138,47 @@ function moveSocket(socket, bookkeeping, onWritten) {
   };
 }
 
+/** A socket that stays usable here as well. */
+function keepSocket(socket, handle, bookkeeping) {
+  const counting = bookkeeping.keeping(socket);
+  return {
+    ...shared(TYPE.SOCKET, socket, handle),
+    flags: FLAG.KEPT_OPEN | socketFlags(socket, counting !== undefined),
+    key: counting?.key,
+    detach: () => counting?.moved(),
+    returned() {
+      counting?.returned();
+      return socket;
+    },
+  };
+}
+
 /** The classic child only calls socket.end(): nobody reads, so the client's bytes would keep the socket open. */
 function resumeWhenEnded(socket) {
   socket.once('finish', () => {
     const isUnread = socket.readableFlowing === null && socket.listenerCount('readable') === 0;
     if (isUnread) socket.resume();
   });
+}
+
+/** A bound socket belongs to one process: the sender's is adopted, as by a server. */
+function moveBound(bound, fd) {
+  let handle;
+  return {
+    type: TYPE.BOUND,
+    fd,
+    dup: false,
+    flags: 0,
+    detach() {
+      handle = internals.takeBoundHandle(bound);
+    },
+    taken: () => handle.close(),
+    returned(isWanted) {
+      if (isWanted) return internals.boundSocketFrom(handle);
+      handle.close();
+      return undefined;
+    },
+  };
 }
 
 /** Calls ready(object) at its 'listening', or failed() at its 'error'. */
@@ -171,15 +206,14 @@ const conversions = {
       const handle = internals.handleOf(socket);
       if (!handle || internals.fdOf(handle) < 0) return null;
       if (!options.keepOpen) return moveSocket(socket, bookkeeping, onWritten);
-      return {
-        ...shared(TYPE.SOCKET, socket, handle),
-        flags: FLAG.KEPT_OPEN | socketFlags(socket, false),
-      };
+      return keepSocket(socket, handle, bookkeeping);
     },
     got(fd, info, bookkeeping, ready) {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;
       const socket = makeSocket({ fd }, allowHalfOpen, info.buffered);
-      if (info.key !== undefined) bookkeeping.arrived(socket, info.key);
+      if (info.key !== undefined) {
+        bookkeeping.arrived(socket, info.key, (info.flags & FLAG.KEPT_OPEN) !== 0);
+      }
       if (info.flags & FLAG.WRITES_PENDING) info.holdWrites(new Gate(socket));
       resumeWhenEnded(socket);
       ready(socket);
@@ -205,6 +239,17 @@ const conversions = {
     got: (fd, _info, _bookkeeping, ready) => ready(internals.streamHandleFrom(fd)),
   },
 
+  'net.BoundSocket': {
+    type: TYPE.BOUND,
+    matches: (object) => object instanceof net.BoundSocket,
+    send(bound) {
+      if (bound.isPipe) throw nodeError('ERR_INVALID_HANDLE_TYPE');
+      return moveBound(bound, bound.fd());
+    },
+    got: (fd, _info, _bookkeeping, ready) =>
+      ready(internals.boundSocketFrom(internals.streamHandleFrom(fd))),
+  },
+
   'dgram.Socket': {
     type: TYPE.DGRAM,
     matches: (object) => object instanceof dgram.Socket,
@@ -225,7 +270,12 @@ const conversions = {
   },
 };
 
-const byType = new Map(Object.values(conversions).map((conversion) => [conversion.type, conversion]));
+// net.BoundSocket exists from 26 on.
+if (net.BoundSocket === undefined) delete conversions['net.BoundSocket'];
+
+const byType = new Map(
+  Object.values(conversions).map((conversion) => [conversion.type, conversion]),
+);
 
 /** What travels for this object, or null; throws for what cannot be sent. */
 function send(object, options, bookkeeping, onWritten) {

@@ -26,7 +26,8 @@ function dgramHandleOf(socket) {
 const fdOf = (handle) => handle.fd ?? -1;
 
 const isNativeClass = (value) =>
-  typeof value === 'function' && /\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
+  typeof value === 'function' &&
+  /\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
 
 /** The class name of a native handle object (TCP, Pipe, UDP, ...), or null for anything else. */
 function nativeClassOf(object) {
@@ -62,6 +63,22 @@ function udpTypeOf(handle) {
   return address.family === 'IPv6' ? 'udp6' : 'udp4';
 }
 
+const symbolOf = (prototype, description) =>
+  Object.getOwnPropertySymbols(prototype).find((symbol) => symbol.description === description);
+
+/** Takes the handle out of a net.BoundSocket (26), by the protocol for other threads; throws what Node throws when it
+ * has none any more. */
+function takeBoundHandle(bound) {
+  return bound[symbolOf(net.BoundSocket.prototype, 'messaging_transfer_symbol')]().data.handle;
+}
+
+/** A net.BoundSocket on a bound TCP handle. */
+function boundSocketFrom(handle) {
+  const bound = new net._TransferredBoundSocket();
+  bound[symbolOf(net.BoundSocket.prototype, 'messaging_deserialize_symbol')]({ handle });
+  return bound;
+}
+
 /** Takes the handle away from its socket: no event of it reaches the socket any more. */
 function detachHandle(socket) {
   const handle = socket._handle;
@@ -90,7 +107,9 @@ function partialCharacter(decoder) {
 function readableBytes(socket) {
   const { buffer, bufferIndex = 0, decoder, encoding } = socket._readableState;
   const chunks = Array.isArray(buffer) ? buffer.slice(bufferIndex) : [...buffer];
-  const bytes = chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk));
+  const bytes = chunks.map((chunk) =>
+    typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk,
+  );
   return Buffer.concat([...bytes, ...partialCharacter(decoder)]);
 }
 
@@ -191,6 +210,7 @@ const runNextTicks = () => process._tickCallback();
 module.exports = {
   addConnections,
   addWorkerList,
+  boundSocketFrom,
   clearReadable,
   connectionsOf,
   countClose,
@@ -209,6 +229,7 @@ module.exports = {
   runNextTicks,
   serverOf,
   stopReading,
+  takeBoundHandle,
   streamHandleFrom,
   takeBufferedWrites,
   udpHandleFrom,

@@ -84,6 +84,27 @@ class SocketListSend extends EventEmitter {
 }
 
 /**
+ * One connection that the sender keeps open as well (`keepOpen`), at one child. It counts once, however many
+ * hold it: while the sender does, its server counts it, and then the first of the lists that still hold it.
+ */
+class KeptOpenList extends SocketListSend {
+  #lists;
+  #isOpenHere;
+
+  /** @param lists of this connection, this one included; @param isOpenHere () => whether the sender holds it */
+  constructor(child, key, owner, lists, isOpenHere) {
+    super(child, key, owner);
+    this.#lists = lists;
+    this.#isOpenHere = isOpenHere;
+  }
+
+  getConnections(callback) {
+    const first = this.#lists.find((list) => list.connections > 0);
+    callback(null, first === this && !this.#isOpenHere() ? 1 : 0);
+  }
+}
+
+/**
  * Connections of one server of another process that this process holds or handed on.
  * Emits 'empty' when the last is gone.
  */
@@ -146,4 +167,4 @@ class SocketListReceive extends EventEmitter {
   }
 }
 
-module.exports = { SocketListReceive, SocketListSend };
+module.exports = { KeptOpenList, SocketListReceive, SocketListSend };

@@ -9,6 +9,7 @@ const path = require('node:path');
 const attachment = require('./attach');
 const { errnoError, forkwireError } = require('./errors');
 const { pairsForChild } = require('./environment');
+const { exitLimits } = require('./exit-flush');
 const { expectClose, interceptExit } = require('./node-internals');
 const { chooseWire } = require('./wire-choice');
 
@@ -31,10 +32,11 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
 
 function prepare(options, slot, preload, ours, theirs) {
   const serialization = options.serialization ?? 'json';
-  const channel = { fd: slot, inode: attachment.inode(theirs), serialization };
+  const exitFlush = exitLimits(options.exitFlush);
+  const channel = { fd: slot, inode: attachment.inode(theirs), serialization, exitFlush };
   options.stdio = options.stdio.with(slot, theirs);
   options.envPairs = pairsForChild(options.envPairs, preload, channel);
-  return { fd: ours, serialization, trace: 'child', endsWithClose: true };
+  return { fd: ours, serialization, exitFlush, trace: 'child', endsWithClose: true };
 }
 
 function start(child, options, spawn, [ours, theirs]) {
@@ -48,16 +50,21 @@ function start(child, options, spawn, [ours, theirs]) {
   }
 }
 
-/** An exit that is noticed before the end of the channel: what the child sent comes first. */
+/** An exit that is noticed before the end of the channel: what the child sent comes first. Where the program was a
+ * wrapper and the peer is a child of it, the channel goes on. */
 function drainBeforeExit(child, channel) {
   interceptExit(child, (exitCode, proceed) => {
-    const saidHello = channel.peerPid !== 0;
+    const { peerPid } = channel;
+    if (peerPid !== 0 && peerPid !== child.pid) {
+      proceed();
+      return;
+    }
     channel.peerDied();
     process.nextTick(() => {
-      proceed();
-      if (exitCode === NO_ADDON_EXIT_CODE && !saidHello && channel.peerPid === 0) {
+      if (exitCode === NO_ADDON_EXIT_CODE && channel.peerPid === 0) {
         child.emit('error', forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid }));
       }
+      proceed();
     });
   });
 }

@@ -11,22 +11,37 @@ const { valueIn } = require('./environment');
 const FIRST_FREE_INDEX = 3; // 0 to 2 are the child's stdio
 
 // With these a child does not run preloads, or not in the process that has the channel, or may not load an addon.
-const FORBIDDEN = /^--(watch|permission|experimental-permission|no-addons|env-file|run|build-snapshot)/;
+const FORBIDDEN =
+  /^--(watch|permission|experimental-permission|no-addons|env-file|run|build-snapshot)/;
 
 // Options whose value is the next argument, so that it is not taken for the script.
 const WITH_VALUE = new Set([
-  '-r', '--require', '--import', '-e', '--eval', '-p', '--print', '-pe', '-C', '--conditions', '--loader',
-  '--experimental-loader', '--title', '--input-type', '--icu-data-dir', '--test-name-pattern',
+  '-r',
+  '--require',
+  '--import',
+  '-e',
+  '--eval',
+  '-p',
+  '--print',
+  '-pe',
+  '-C',
+  '--conditions',
+  '--loader',
+  '--experimental-loader',
+  '--title',
+  '--input-type',
+  '--icu-data-dir',
+  '--test-name-pattern',
 ]);
 
 /** Node's own options among a child's arguments: all before the script. */
 function nodeOptionsOf(args) {
   const options = [];
   for (let i = 0; i < args.length; i++) {
-    if (!args[i].startsWith('-')) break;
-    if (args[i] === '--') break;
-    options.push(args[i]);
-    if (WITH_VALUE.has(args[i])) i++;
+    const option = String(args[i]); // it may be a Buffer
+    if (!option.startsWith('-') || option === '--') break;
+    options.push(option);
+    if (WITH_VALUE.has(option)) i++;
   }
   return options;
 }
@@ -94,7 +109,11 @@ function chooseWire(options, slot, isPrivileged) {
   const { channel, envPairs, file, cwd, uid, gid } = options;
   if (channel !== undefined) {
     if (channel === 'native' || channel === 'node') return channel;
-    throw invalidArgValue('options.channel', "must be one of: undefined, 'native', 'node'", channel);
+    throw invalidArgValue(
+      'options.channel',
+      "must be one of: undefined, 'native', 'node'",
+      channel,
+    );
   }
   if (slot < FIRST_FREE_INDEX || uid != null || gid != null) return 'node';
   if (process.versions.electron || isSingleExecutable()) return 'node';

@@ -70,10 +70,10 @@ typedef enum {
 typedef struct fw_handle_out_s {
   int fd;
   int dup;
-  uint64_t token; /* the caller's name for it in on_settled */
-  uint64_t key;   /* with FW_HANDLE_COUNTED */
-  uint8_t type;   /* fw_handle_type_t */
-  uint8_t flags;  /* FW_HANDLE_* */
+  uint64_t token;          /* the caller's name for it in on_settled */
+  uint64_t key;            /* with FW_HANDLE_COUNTED */
+  uint8_t type;            /* fw_handle_type_t */
+  uint8_t flags;           /* FW_HANDLE_* */
   const uint8_t* buffered; /* borrowed: bytes read from the socket before it was sent */
   uint32_t buffered_size;
 } fw_handle_out_t;
@@ -94,8 +94,8 @@ typedef struct fw_message_s {
   fw_lane_t lane;
   fw_encoding_t encoding;
   const uint8_t* data;
-  size_t size; /* bytes */
-  size_t cost; /* bytes of credit, to give to fw_channel_deliver() */
+  size_t size;                  /* bytes */
+  size_t cost;                  /* bytes of credit, to give to fw_channel_deliver() */
   const fw_handle_in_t* handle; /* NULL without one */
 } fw_message_t;
 
@@ -107,10 +107,10 @@ typedef enum {
 } fw_end_t;
 
 typedef struct fw_violation_s {
-  const char* rule;  /* a rule name of docs/protocol.md, static */
-  uint8_t kind;      /* of the frame */
-  uint64_t offset;   /* of the frame in the stream, bytes */
-  uint64_t detail;   /* the offending value, where there is one */
+  const char* rule; /* a rule name of docs/protocol.md, static */
+  uint8_t kind;     /* of the frame */
+  uint64_t offset;  /* of the frame in the stream, bytes */
+  uint64_t detail;  /* the offending value, where there is one */
 } fw_violation_t;
 
 /* All but on_closed may call any function of the channel, fw_channel_close() included.
@@ -122,6 +122,8 @@ typedef struct fw_callbacks_s {
   void (*on_writes_done)(void* data, uint64_t id, int failed);
   /* A message that arrived is dropped: its descriptor did not, and the sender is gone. */
   void (*on_lost)(void* data, uint64_t id);
+  /* The peer said HELLO. */
+  void (*on_hello)(void* data, uint32_t pid);
   /* A read is through. What it brought should be handed on before this returns; what is
    * kept for later is to be named with fw_channel_park(). */
   void (*on_batch)(void* data);
@@ -140,6 +142,8 @@ typedef struct fw_callbacks_s {
 typedef struct fw_options_s {
   uint64_t max_message_size; /* (1 GiB) */
   uint32_t end_stall_ms;     /* a flush before END without progress (5000) */
+  uint32_t exit_stall_ms;    /* fw_channels_flush() without progress; no default */
+  uint32_t exit_total_ms;    /* fw_channels_flush() in all; no default */
   const char* trace_name;    /* "parent" or "child" in the wire log; may be NULL */
 } fw_options_t;
 
@@ -224,11 +228,17 @@ const fw_violation_t* fw_channel_violation(const fw_channel_t* channel);
 /* The peer's max_message_size, or the default before its HELLO. Bytes. */
 uint64_t fw_channel_peer_max_message_size(const fw_channel_t* channel);
 
-/* At the end of the process: writes what all these channels hold, blocking, while it reads
- * acknowledgements and drops messages. Returns when all is written and every handle that was sent has landed,
- * after `stall_ms` without progress, or after `total_ms`. From then on every commit is flushed this way. */
-void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels, uint32_t stall_ms,
-                       uint32_t total_ms);
+/* The peer runs in a process that is not our child but a descendant of it: its death ends the channel
+ * even if somebody else holds a copy of its socket. 0, or UV_ESRCH when it is no descendant of ours,
+ * UV_ENOTSUP where the system cannot tell. */
+int fw_channel_watch_peer(fw_channel_t* channel);
+
+/* Before the process ends: writes what all these channels hold, blocking, while it reads
+ * acknowledgements and drops messages. A channel is done when all is written and every handle that was
+ * sent has landed, and given up after its options' limits. From then on every commit is flushed this way. */
+void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels);
+/* The same for a process that may end, or not: only writes, and changes nothing. */
+void fw_channels_write_out(fw_channel_t* const* channels, size_t n_channels);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,12 @@
+// Plain Node-API and unchecked: when the environment is ending, its calls fail, and what they would have
+// made is not wanted any more.
 #include "batch.h"
 
 #include <cstring>
 
 namespace {
 
-constexpr size_t kJoinMax = 4096;  // larger texts are better parsed alone
+constexpr size_t kJoinMax = 4096; // larger texts are better parsed alone
 
 bool IsAscii(const uint8_t* bytes, size_t size) {
   uint64_t high = 0;
@@ -48,8 +50,7 @@ napi_value Decode(napi_env env, const fw_message_t& message) {
     case FW_ENCODING_JSON:
       if (IsAscii(message.data, message.size))
         napi_create_string_latin1(env, bytes, message.size, &value);
-      else
-        napi_create_string_utf8(env, bytes, message.size, &value);
+      else napi_create_string_utf8(env, bytes, message.size, &value);
       break;
     case FW_ENCODING_UTF8:
       napi_create_string_utf8(env, bytes, message.size, &value);
@@ -66,32 +67,53 @@ napi_value Decode(napi_env env, const fw_message_t& message) {
   return value;
 }
 
+void Set(napi_env env, napi_value object, const char* name, napi_value value) {
+  napi_set_named_property(env, object, name, value);
+}
+
 napi_value HandleObject(napi_env env, const fw_handle_in_t& handle) {
-  Napi::Object object = Napi::Object::New(env);
-  object["id"] = static_cast<double>(handle.id);
-  object["kind"] = handle.kind;
-  object["type"] = handle.type;
-  object["flags"] = handle.flags;
-  if (handle.flags & FW_HANDLE_COUNTED) object["key"] = Napi::Value(env, BigInt(env, handle.key));
-  if (handle.buffered_size > 0)
-    object["buffered"] = Napi::Buffer<uint8_t>::Copy(env, handle.buffered, handle.buffered_size);
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  Set(env, object, "id", Number(env, static_cast<double>(handle.id)));
+  Set(env, object, "kind", Number(env, handle.kind));
+  Set(env, object, "type", Number(env, handle.type));
+  Set(env, object, "flags", Number(env, handle.flags));
+  if (handle.flags & FW_HANDLE_COUNTED) Set(env, object, "key", BigInt(env, handle.key));
+  if (handle.buffered_size > 0) {
+    napi_value buffered = nullptr;
+    void* copy;
+    napi_create_buffer_copy(env, handle.buffered_size, handle.buffered, &copy, &buffered);
+    Set(env, object, "buffered", buffered);
+  }
   return object;
 }
 
-}  // namespace
+napi_value OneByteString(napi_env env, const std::string& text) {
+  napi_value value = nullptr;
+  napi_create_string_latin1(env, text.data(), text.size(), &value);
+  return value;
+}
 
-void Batch::Open(Napi::Env env) {
+napi_value Undefined(napi_env env) {
+  napi_value value = nullptr;
+  napi_get_undefined(env, &value);
+  return value;
+}
+
+} // namespace
+
+void Batch::Open(napi_env env) {
   if (scope_ != nullptr) return;
   napi_open_handle_scope(env, &scope_);
   napi_create_array(env, &messages_);
   length_ = 0;
 }
 
-void Batch::Push(Napi::Env env, napi_value value) {
+void Batch::Push(napi_env env, napi_value value) {
   napi_set_element(env, messages_, length_++, value);
 }
 
-void Batch::PushNumber(Napi::Env env, double number) {
+void Batch::PushNumber(napi_env env, double number) {
   Push(env, Number(env, number));
 }
 
@@ -102,23 +124,19 @@ void Batch::Join(const fw_message_t& message) {
   sizes_.push_back(static_cast<uint32_t>(message.size));
 }
 
-void Batch::EndRun(Napi::Env env) {
+void Batch::EndRun(napi_env env) {
   if (joined_.empty()) return;
   size_t count = sizes_.size() - (run_ends_.empty() ? 0 : run_ends_.back());
   joined_ += ']';
   PushNumber(env, static_cast<double>(kJoined + count * 256));
-  Push(env, Napi::Value(env, [&] {
-         napi_value value = nullptr;
-         napi_create_string_latin1(env, joined_.data(), joined_.size(), &value);
-         return value;
-       }()));
+  Push(env, OneByteString(env, joined_));
   PushNumber(env, joined_cost_);
   run_ends_.push_back(sizes_.size());
   joined_.clear();
   joined_cost_ = 0;
 }
 
-void Batch::Add(Napi::Env env, const fw_message_t& message) {
+void Batch::Add(napi_env env, const fw_message_t& message) {
   Open(env);
   if (IsJoinable(message)) {
     Join(message);
@@ -130,7 +148,7 @@ void Batch::Add(Napi::Env env, const fw_message_t& message) {
   if (message.lane == FW_LANE_INTERNAL) code |= kInternal;
   PushNumber(env, code);
   napi_value value = Decode(env, message);
-  Push(env, value != nullptr ? value : static_cast<napi_value>(env.Undefined()));
+  Push(env, value != nullptr ? value : Undefined(env));
   PushNumber(env, static_cast<double>(message.cost));
   if (message.handle != nullptr) Push(env, HandleObject(env, *message.handle));
 }
@@ -139,27 +157,27 @@ void Batch::AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c) {
   events_.push_back({type, a, b, c});
 }
 
-void Batch::Take(Napi::Env env, napi_value* ret_messages, napi_value* ret_events) {
-  *ret_messages = *ret_events = env.Undefined();
+void Batch::Take(napi_env env, napi_value* ret_messages, napi_value* ret_events) {
+  *ret_messages = *ret_events = Undefined(env);
   if (scope_ != nullptr) {
     EndRun(env);
     *ret_messages = messages_;
   }
   if (events_.empty()) return;
-  Napi::Array events = Napi::Array::New(env, events_.size() * 4);
   uint32_t i = 0;
+  napi_create_array_with_length(env, events_.size() * 4, ret_events);
   for (const EventRecord& event : events_) {
-    events[i++] = Number(env, event.type);
-    events[i++] = event.type == kCounts ? BigInt(env, event.a)
-                                        : Number(env, static_cast<double>(event.a));
-    events[i++] = Number(env, static_cast<double>(event.b));
-    events[i++] = Number(env, event.c);
+    bool has_key = event.type == kCounts;
+    napi_value a = has_key ? BigInt(env, event.a) : Number(env, static_cast<double>(event.a));
+    napi_set_element(env, *ret_events, i++, Number(env, event.type));
+    napi_set_element(env, *ret_events, i++, a);
+    napi_set_element(env, *ret_events, i++, Number(env, static_cast<double>(event.b)));
+    napi_set_element(env, *ret_events, i++, Number(env, event.c));
   }
   events_.clear();
-  *ret_events = events;
 }
 
-void Batch::Finish(Napi::Env env) {
+void Batch::Finish(napi_env env) {
   if (scope_ != nullptr) napi_close_handle_scope(env, scope_);
   scope_ = nullptr;
   sizes_.clear();

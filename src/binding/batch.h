@@ -14,23 +14,30 @@
 // code: encoding | kHasHandle | kInternal; or kJoined | (count << 8), whose value "[text,text,...]"
 // joins the JSON texts of small messages, so that they are parsed in one go.
 class Batch {
- public:
+public:
   enum { kHasHandle = 16, kInternal = 32, kJoined = 64 };
-  enum Event { kSettled = 1, kCounts = 2, kWritesDone = 3, kLost = 4 };
+  enum Event { kSettled = 1, kCounts = 2, kWritesDone = 3, kLost = 4, kHello = 5 };
 
   // Opens a handle scope that stays open until Take().
-  void Add(Napi::Env env, const fw_message_t& message);
+  void Add(napi_env env, const fw_message_t& message);
   void AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c);
 
-  size_t CountEvents() const { return events_.size(); }
-  bool IsEmpty() const { return scope_ == nullptr && events_.empty(); }
+  size_t CountEvents() const {
+    return events_.size();
+  }
+  bool IsOpen() const {
+    return scope_ != nullptr;
+  }
+  bool IsEmpty() const {
+    return scope_ == nullptr && events_.empty();
+  }
   // undefined where nothing came. The runs stay known until Finish().
-  void Take(Napi::Env env, napi_value* ret_messages, napi_value* ret_events);
-  void Finish(Napi::Env env);
+  void Take(napi_env env, napi_value* ret_messages, napi_value* ret_events);
+  void Finish(napi_env env);
   // Payload bytes of each message of joined run number `run` of the batch, in order.
   Napi::Value RunSizes(Napi::Env env, size_t run) const;
 
- private:
+private:
   struct EventRecord {
     Event type;
     uint64_t a;
@@ -38,19 +45,19 @@ class Batch {
     uint32_t c;
   };
 
-  void Open(Napi::Env env);
-  void Push(Napi::Env env, napi_value value);
-  void PushNumber(Napi::Env env, double number);
+  void Open(napi_env env);
+  void Push(napi_env env, napi_value value);
+  void PushNumber(napi_env env, double number);
   void Join(const fw_message_t& message);
-  void EndRun(Napi::Env env);
+  void EndRun(napi_env env);
 
   napi_handle_scope scope_ = nullptr;
   napi_value messages_ = nullptr;
   uint32_t length_ = 0;
   std::vector<EventRecord> events_;
   std::string joined_;
-  std::vector<uint32_t> sizes_;      // of all joined messages
-  std::vector<size_t> run_ends_;     // in sizes_
+  std::vector<uint32_t> sizes_;  // of all joined messages
+  std::vector<size_t> run_ends_; // in sizes_
   double joined_cost_ = 0;
 };
 

@@ -4,10 +4,16 @@
 
 namespace {
 
-constexpr int64_t kMemoryStep = 256 * 1024;  // queued bytes are told to V8 in steps of this
-constexpr size_t kExactFrom = 1024;          // longer texts are measured before they are encoded
+constexpr int64_t kMemoryStep = 256 * 1024; // queued bytes are told to V8 in steps of this
+constexpr size_t kExactFrom = 1024;         // longer texts are measured before they are encoded
 
-enum { kQueued = 0, kWrittenUser = 1, kWrittenInternal = 2, kBroken = 3, kEvents = 4 };  // of the state array
+enum {
+  kQueued = 0,
+  kWrittenUser = 1,
+  kWrittenInternal = 2,
+  kBroken = 3,
+  kEvents = 4
+}; // of the state array
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -48,39 +54,47 @@ bool IsOneByte(const char16_t* text, size_t length) {
   return all < 256;
 }
 
-}  // namespace
+} // namespace
 
 Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
-  return DefineClass(
-      env, "Channel",
-      {InstanceMethod<&Channel::Send>("send"), InstanceMethod<&Channel::Flush>("flush"),
-       InstanceMethod<&Channel::Park>("park"), InstanceMethod<&Channel::Deliver>("deliver"),
-       InstanceMethod<&Channel::RunSizes>("runSizes"), InstanceMethod<&Channel::Adopt>("adopt"),
-       InstanceMethod<&Channel::Taken>("taken"), InstanceMethod<&Channel::Refuse>("refuse"),
-       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
-       InstanceMethod<&Channel::WritesDone>("writesDone"),
-       InstanceMethod<&Channel::SetClosed>("setClosed"), InstanceMethod<&Channel::Hold>("hold"),
-       InstanceMethod<&Channel::Release>("release"), InstanceMethod<&Channel::End>("end"),
-       InstanceMethod<&Channel::PeerDied>("peerDied"), InstanceMethod<&Channel::Close>("close"),
-       InstanceMethod<&Channel::RejectMessage>("rejectMessage"),
-       InstanceMethod<&Channel::Referenced>("referenced"), InstanceMethod<&Channel::Fd>("fd"),
-       InstanceMethod<&Channel::PeerPid>("peerPid"),
-       InstanceMethod<&Channel::Violation>("violation")},
-      environment);
+  return DefineClass(env, "Channel",
+                     {InstanceMethod<&Channel::Send>("send"),
+                      InstanceMethod<&Channel::Flush>("flush"),
+                      InstanceMethod<&Channel::Park>("park"),
+                      InstanceMethod<&Channel::Deliver>("deliver"),
+                      InstanceMethod<&Channel::RunSizes>("runSizes"),
+                      InstanceMethod<&Channel::Adopt>("adopt"),
+                      InstanceMethod<&Channel::Taken>("taken"),
+                      InstanceMethod<&Channel::Refuse>("refuse"),
+                      InstanceMethod<&Channel::RetryMissing>("retryMissing"),
+                      InstanceMethod<&Channel::WritesDone>("writesDone"),
+                      InstanceMethod<&Channel::SetClosed>("setClosed"),
+                      InstanceMethod<&Channel::Hold>("hold"),
+                      InstanceMethod<&Channel::Release>("release"),
+                      InstanceMethod<&Channel::End>("end"),
+                      InstanceMethod<&Channel::PeerDied>("peerDied"),
+                      InstanceMethod<&Channel::Close>("close"),
+                      InstanceMethod<&Channel::WatchPeer>("watchPeer"),
+                      InstanceMethod<&Channel::RejectMessage>("rejectMessage"),
+                      InstanceMethod<&Channel::Referenced>("referenced"),
+                      InstanceMethod<&Channel::Fd>("fd"),
+                      InstanceMethod<&Channel::PeerPid>("peerPid"),
+                      InstanceMethod<&Channel::Violation>("violation")},
+                     environment);
 }
 
 // new Channel(fd, handler, state, { maxMessageSize, endStall, trace }); trace names the peer in the wire
 // log, '' means none.
 Channel::Channel(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<Channel>(info),
-      environment_(static_cast<Environment*>(info.Data())),
-      context_(info.Env(), "FORKWIRE", info[1].As<Napi::Object>()) {
+    : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
   Napi::Env env = info.Env();
   Napi::Object given = info[3].As<Napi::Object>();
   fw_options_t options = {};
   options.max_message_size = Id(given.Get("maxMessageSize"));
   options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
-  fw_callbacks_t callbacks = {OnMessage, OnSettled,  OnCounts, OnWritesDone, OnLost,
+  options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
+  options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();
+  fw_callbacks_t callbacks = {OnMessage, OnSettled,  OnCounts, OnWritesDone, OnLost, OnHello,
                               OnBatch,   OnProgress, OnEnd,    OnClosed,     nullptr};
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
@@ -88,7 +102,8 @@ Channel::Channel(const Napi::CallbackInfo& info)
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   int fd = info[0].As<Napi::Number>().Int32Value();
-  handler_ = Napi::Persistent(info[1].As<Napi::Object>());
+  napi_create_reference(env, info[1], 1, &handler_);
+  napi_async_init(env, info[1], Napi::String::New(env, "FORKWIRE"), &context_);
   state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
   state_data_ = state_.Value().Data();
   int status = fw_channel_open(loop, fd, &options, &callbacks, this, &core_);
@@ -100,7 +115,7 @@ Channel::Channel(const Napi::CallbackInfo& info)
     return;
   }
   environment_->Add(this);
-  Ref();  // an open channel is not collected
+  Ref(); // an open channel is not collected
 }
 
 void Channel::CloseNow() {
@@ -123,15 +138,38 @@ void Channel::UpdateState() {
   reported_memory_ += change;
 }
 
-// An exception that comes out of it is an uncaught one, as from any callback of the loop.
-void Channel::Call(const char* method, std::initializer_list<napi_value> args) {
-  Napi::Object handler = handler_.Value();
-  Napi::Value function = handler.Get(method);
-  if (!function.IsFunction()) return;
-  function.As<Napi::Function>().MakeCallback(handler, args, context_);
-  if (!Env().IsExceptionPending()) return;
-  Napi::Error error = Env().GetAndClearPendingException();
-  napi_fatal_exception(Env(), error.Value());
+// Plain Node-API: a call may fail because the environment is ending, at any moment.
+void Channel::Call(const char* method, size_t n_args, const napi_value* args) {
+  napi_env env = Env();
+  napi_value handler;
+  napi_value function;
+  if (napi_get_reference_value(env, handler_, &handler) != napi_ok) return;
+  if (napi_get_named_property(env, handler, method, &function) != napi_ok) return;
+  napi_make_callback(env, context_, handler, function, n_args, args, nullptr);
+  // An exception that comes out of it is an uncaught one, as from any callback of the loop.
+  bool is_pending = false;
+  napi_value error;
+  napi_is_exception_pending(env, &is_pending);
+  if (is_pending && napi_get_and_clear_last_exception(env, &error) == napi_ok)
+    napi_fatal_exception(env, error);
+}
+
+void Channel::Call(const char* method) {
+  Call(method, 0, nullptr);
+}
+
+// Whether JavaScript can run: not in a Worker that was terminated, nor while the environment is cleaned up.
+bool Channel::CanCall() const {
+  napi_value handler;
+  bool has;
+  if (environment_->is_ending()) return false;
+  if (batch_.IsOpen()) return true;
+  napi_handle_scope scope;
+  napi_open_handle_scope(Env(), &scope);
+  bool can = napi_get_reference_value(Env(), handler_, &handler) == napi_ok &&
+             napi_has_named_property(Env(), handler, "onBatch", &has) == napi_ok;
+  napi_close_handle_scope(Env(), scope);
+  return can;
 }
 
 void Channel::OnMessage(void* data, const fw_message_t* message) {
@@ -155,6 +193,10 @@ void Channel::OnLost(void* data, uint64_t id) {
   static_cast<Channel*>(data)->batch_.AddEvent(Batch::kLost, id, 0, 0);
 }
 
+void Channel::OnHello(void* data, uint32_t pid) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kHello, pid, 0, 0);
+}
+
 void Channel::OnBatch(void* data) {
   Channel* channel = static_cast<Channel*>(data);
   if (!channel->CanCall()) return;
@@ -163,11 +205,10 @@ void Channel::OnBatch(void* data) {
   {
     // Scopes close in reverse order, and that of the batch has been open since its first message.
     Napi::HandleScope scope(env);
-    napi_value messages;
-    napi_value events;
-    channel->batch_.Take(env, &messages, &events);
+    napi_value args[2];
+    channel->batch_.Take(env, &args[0], &args[1]);
     channel->UpdateState();
-    channel->Call("onBatch", {messages, events});
+    channel->Call("onBatch", 2, args);
   }
   channel->batch_.Finish(env);
 }
@@ -177,7 +218,7 @@ void Channel::OnProgress(void* data) {
   if (!channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
-  channel->Call("onProgress", {});
+  channel->Call("onProgress");
 }
 
 void Channel::OnEnd(void* data, fw_end_t end) {
@@ -185,7 +226,9 @@ void Channel::OnEnd(void* data, fw_end_t end) {
   if (!channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
-  channel->Call("onEnd", {Napi::Number::New(channel->Env(), end)});
+  napi_value arg;
+  napi_create_int32(channel->Env(), end, &arg);
+  channel->Call("onEnd", 1, &arg);
 }
 
 void Channel::OnClosed(void* data) {
@@ -197,19 +240,24 @@ void Channel::OnClosed(void* data) {
   channel->environment_->Remove(channel);
   if (is_ending) return;
   Napi::HandleScope scope(channel->Env());
-  channel->Call("onClosed", {});
-  channel->handler_.Reset();
+  channel->Call("onClosed");
+  napi_delete_reference(channel->Env(), channel->handler_);
+  napi_async_destroy(channel->Env(), channel->context_);
   channel->Unref();
 }
 
 void Channel::OnTrace(void* data, const char* line) {
   Channel* channel = static_cast<Channel*>(data);
+  napi_env env = channel->Env();
+  napi_value handler;
+  napi_value function;
+  napi_value text;
   if (!channel->CanCall()) return;
-  Napi::Env env = channel->Env();
   Napi::HandleScope scope(env);
-  Napi::Object handler = channel->handler_.Value();
-  Napi::Function function = handler.Get("onTrace").As<Napi::Function>();
-  function.Call(handler, {Napi::String::New(env, line)});
+  napi_get_reference_value(env, channel->handler_, &handler);
+  napi_create_string_utf8(env, line, NAPI_AUTO_LENGTH, &text);
+  if (napi_get_named_property(env, handler, "onTrace", &function) == napi_ok)
+    napi_call_function(env, handler, function, 1, &text, nullptr);
 }
 
 // ----------------------------------------------------------- from JavaScript
@@ -220,7 +268,7 @@ int Channel::SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* ha
   napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
   size_t max_size = length * 3;
   if (length >= kExactFrom) napi_get_value_string_utf8(Env(), text, nullptr, 0, &max_size);
-  uint8_t* room = fw_channel_begin(core_, lane, max_size + 1, handle);  // N-API adds a NUL
+  uint8_t* room = fw_channel_begin(core_, lane, max_size + 1, handle); // N-API adds a NUL
   if (room == nullptr) return UV_ENOMEM;
   napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(room), max_size + 1, &size);
   return fw_channel_commit(core_, lane, FW_ENCODING_JSON, size, handle);
@@ -272,8 +320,7 @@ Napi::Value Channel::Send(const Napi::CallbackInfo& info) {
     handle = HandleOut(info[3].As<Napi::Object>());
     given = &handle;
   }
-  int status =
-      SendPayload(Lane(info[0]), info[1].As<Napi::Number>().Int32Value(), info[2], given);
+  int status = SendPayload(Lane(info[0]), info[1].As<Napi::Number>().Int32Value(), info[2], given);
   UpdateState();
   return Status(info, status);
 }
@@ -327,8 +374,7 @@ Napi::Value Channel::WritesDone(const Napi::CallbackInfo& info) {
 Napi::Value Channel::SetClosed(const Napi::CallbackInfo& info) {
   bool lossless;
   uint64_t key = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
-  return Status(info,
-                core_ == nullptr ? UV_EPIPE : fw_channel_set_closed(core_, key, Id(info[1])));
+  return Status(info, core_ == nullptr ? UV_EPIPE : fw_channel_set_closed(core_, key, Id(info[1])));
 }
 
 Napi::Value Channel::Hold(const Napi::CallbackInfo& info) {
@@ -356,6 +402,10 @@ Napi::Value Channel::PeerDied(const Napi::CallbackInfo& info) {
 Napi::Value Channel::RejectMessage(const Napi::CallbackInfo& info) {
   if (core_ != nullptr) fw_channel_reject_message(core_);
   return info.Env().Undefined();
+}
+
+Napi::Value Channel::WatchPeer(const Napi::CallbackInfo& info) {
+  return Status(info, core_ == nullptr ? UV_ESRCH : fw_channel_watch_peer(core_));
 }
 
 Napi::Value Channel::Close(const Napi::CallbackInfo& info) {

@@ -11,22 +11,25 @@
 #include "environment.h"
 
 class Channel : public Napi::ObjectWrap<Channel> {
- public:
+public:
   static Napi::Function Define(Napi::Env env, Environment* environment);
   explicit Channel(const Napi::CallbackInfo& info);
 
   // For the end of the environment: no JavaScript runs any more.
   void CloseNow();
-  fw_channel_t* core() const { return core_; }
+  fw_channel_t* core() const {
+    return core_;
+  }
   void UpdateState();
 
- private:
+private:
   // The core's callbacks; `data` is the Channel.
   static void OnMessage(void* data, const fw_message_t* message);
   static void OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
   static void OnCounts(void* data, uint64_t key, uint64_t closed);
   static void OnWritesDone(void* data, uint64_t id, int failed);
   static void OnLost(void* data, uint64_t id);
+  static void OnHello(void* data, uint32_t pid);
   static void OnBatch(void* data);
   static void OnProgress(void* data);
   static void OnEnd(void* data, fw_end_t end);
@@ -49,14 +52,16 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value End(const Napi::CallbackInfo& info);
   Napi::Value PeerDied(const Napi::CallbackInfo& info);
   Napi::Value RejectMessage(const Napi::CallbackInfo& info);
+  Napi::Value WatchPeer(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Referenced(const Napi::CallbackInfo& info);
   Napi::Value Fd(const Napi::CallbackInfo& info);
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
-  void Call(const char* method, std::initializer_list<napi_value> args);
-  bool CanCall() const { return !environment_->is_ending(); }
+  void Call(const char* method, size_t n_args, const napi_value* args);
+  void Call(const char* method);
+  bool CanCall() const;
   int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
   int SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
   int SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
@@ -67,8 +72,8 @@ class Channel : public Napi::ObjectWrap<Channel> {
   fw_channel_t* core_ = nullptr;
   Batch batch_;
   std::string trace_name_;
-  Napi::ObjectReference handler_;
-  Napi::AsyncContext context_;
+  napi_ref handler_ = nullptr;
+  napi_async_context context_ = nullptr;
   Napi::Reference<Napi::Float64Array> state_;
   double* state_data_ = nullptr;
   int64_t reported_memory_ = 0;

@@ -10,16 +10,20 @@
 class Channel;
 
 class Environment {
- public:
+public:
   explicit Environment(Napi::Env env);
 
   void Add(Channel* channel);
   void Remove(Channel* channel);
-  const std::vector<Channel*>& channels() const { return channels_; }
+  const std::vector<Channel*>& channels() const {
+    return channels_;
+  }
   // JavaScript must not be called any more.
-  bool is_ending() const { return is_ending_; }
+  bool is_ending() const {
+    return is_ending_;
+  }
 
- private:
+private:
   static void OnCleanup(napi_async_cleanup_hook_handle handle, void* data);
 
   std::vector<Channel*> channels_;

@@ -43,14 +43,15 @@ Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fw_program_is_privileged(path.c_str()) != 0);
 }
 
-// flushAll(stallMs, totalMs): all channels of this environment, before the process ends.
+// flushAll(isFinal): all channels of this environment, before the process ends, or may end.
 Napi::Value FlushAll(const Napi::CallbackInfo& info) {
   auto* environment = static_cast<Environment*>(info.Data());
   std::vector<Channel*> channels = environment->channels();
   std::vector<fw_channel_t*> cores;
+  cores.reserve(channels.size());
   for (Channel* channel : channels) cores.push_back(channel->core());
-  fw_channels_flush(cores.data(), cores.size(), static_cast<uint32_t>(Int(info[0])),
-                    static_cast<uint32_t>(Int(info[1])));
+  auto flush = info[0].As<Napi::Boolean>().Value() ? fw_channels_flush : fw_channels_write_out;
+  flush(cores.data(), cores.size());
   for (Channel* channel : channels) channel->UpdateState();
   return info.Env().Undefined();
 }
@@ -72,4 +73,4 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 
 NODE_API_MODULE(forkwire, Init)
 
-}  // namespace
+} // namespace

@@ -14,11 +14,11 @@
 typedef struct fw_fd_set_s {
   int fds[FW_SET_MAX];
   size_t count;
-  size_t next;    /* the first that nobody took out */
-  size_t owed;    /* frames that are still to claim one, by the BATCH frame */
-  int truncated;  /* the kernel dropped the last ones */
+  size_t next;   /* the first that nobody took out */
+  size_t owed;   /* frames that are still to claim one, by the BATCH frame */
+  int truncated; /* the kernel dropped the last ones */
   int present;
-  int announced;  /* its BATCH frame came */
+  int announced; /* its BATCH frame came */
 } fw_fd_set_t;
 
 /* Bytes sent (descriptors leave with the first), or a negative errno. Never SIGPIPE. */

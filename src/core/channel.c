@@ -8,11 +8,11 @@
 #include "channel_state.h"
 #include "fd_kind.h"
 
-#define READ_BUDGET ((size_t)256 << 10)  /* bytes a wake-up reads before others get their turn */
+#define READ_BUDGET ((size_t)256 << 10) /* bytes a wake-up reads before others get their turn */
 #define WRITE_BUDGET ((size_t)1 << 20)
-#define DRAIN_BUDGET ((size_t)64 << 20)  /* of a peer that is dead but whose socket goes on */
-#define GATHER_SIZE 16384                /* bytes of one turn that leave together */
-#define GATHER_NS 50000                  /* a send that comes later leaves at once */
+#define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
+#define GATHER_SIZE 16384               /* bytes of one turn that leave together */
+#define GATHER_NS 50000                 /* a send that comes later leaves at once */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
@@ -42,8 +42,8 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 static void on_timer(uv_timer_t* timer);
 
 static void update_timer(fw_channel_t* channel) {
-  uint64_t due = earliest(channel->deadline,
-                          earliest(channel->write_retry_at, channel->room_probe_at));
+  uint64_t due =
+      earliest(channel->deadline, earliest(channel->write_retry_at, channel->room_probe_at));
   if (due == 0) {
     uv_timer_stop(&channel->timer);
     return;
@@ -115,7 +115,7 @@ void fw__channel_write(fw_channel_t* channel) {
 static void gather(fw_channel_t* channel) {
   size_t size = fw_write_queue_size(&channel->out);
   if (channel->is_synchronous) {
-    fw_channels_flush(&channel, 1, channel->flush_stall_ms, channel->flush_total_ms);
+    fw_channels_flush(&channel, 1);
     return;
   }
   if (!channel->wrote_this_turn || size >= GATHER_SIZE ||
@@ -325,10 +325,10 @@ static void settle_peer_end(fw_channel_t* channel) {
 
 /* The stream is over. */
 static void settle_eof(fw_channel_t* channel) {
-  fw_end_t end = channel->is_violated   ? FW_END_VIOLATION
-                 : channel->is_own_end  ? FW_END_OWN
-                 : channel->peer_ended  ? FW_END_PEER
-                                        : FW_END_DIED;
+  fw_end_t end = channel->is_violated  ? FW_END_VIOLATION
+                 : channel->is_own_end ? FW_END_OWN
+                 : channel->peer_ended ? FW_END_PEER
+                                       : FW_END_DIED;
   if (!channel->is_violated) {
     fw_read_queue_give_up_missing(&channel->in, on_lost);
     report_batch(channel);
@@ -379,7 +379,8 @@ static void advance(fw_channel_t* channel) {
   if (channel->end_wanted && !channel->end_laid) fw__channel_write(channel);
   if (channel->is_own_end && !channel->end_reported) {
     if (!is_outstanding(channel)) report_end(channel, FW_END_OWN);
-    else if (channel->deadline != 0 && channel->deadline <= now_ms(channel)) give_up_waiting(channel);
+    else if (channel->deadline != 0 && channel->deadline <= now_ms(channel))
+      give_up_waiting(channel);
   }
   if (channel->is_closing) return;
   if (channel->peer_end_settled) finish(channel);
@@ -411,6 +412,31 @@ void fw_channel_peer_died(fw_channel_t* channel) {
   if (!channel->is_closing) advance(channel);
 }
 
+static void on_peer_died(uv_poll_t* poll, int status, int events) {
+  (void)status;
+  (void)events;
+  uv_poll_stop(poll);
+  fw_channel_peer_died(poll->data);
+}
+
+int fw_channel_watch_peer(fw_channel_t* channel) {
+  if (channel->is_closing || channel->peer_poll != NULL) return 0;
+  int fd = fw__descendant_open(channel->peer.pid);
+  if (fd < 0) return fd;
+  uv_poll_t* poll = malloc(sizeof(*poll));
+  if (poll == NULL || uv_poll_init(channel->poll.loop, poll, fd) < 0) {
+    free(poll);
+    fw_fd_close(&fd);
+    return UV_ENOMEM;
+  }
+  poll->data = channel;
+  channel->peer_poll = poll;
+  channel->peer_fd = fd;
+  channel->n_uv++;
+  uv_unref((uv_handle_t*)poll);
+  return uv_poll_start(poll, UV_READABLE, on_peer_died);
+}
+
 void fw_channel_reject_message(fw_channel_t* channel) {
   if (channel->is_closing || channel->is_violated) return;
   channel->violation = (fw_violation_t){.rule = "body"};
@@ -421,6 +447,7 @@ void fw_channel_reject_message(fw_channel_t* channel) {
 /* ------------------------------------------------------------------- life */
 
 static void free_channel(fw_channel_t* channel) {
+  free(channel->peer_poll);
   fw_read_queue_free(&channel->in);
   fw_write_queue_free(&channel->out);
   fw_ledger_free(&channel->ledger);
@@ -443,6 +470,8 @@ static void do_close(fw_channel_t* channel) {
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
   uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
   uv_close((uv_handle_t*)&channel->timer, on_uv_closed);
+  if (channel->peer_poll != NULL) uv_close((uv_handle_t*)channel->peer_poll, on_uv_closed);
+  fw_fd_close(&channel->peer_fd);
   fw_fd_close(&channel->fd);
 }
 
@@ -487,6 +516,7 @@ static int init_handles(fw_channel_t* channel, uv_loop_t* loop, int fd) {
   uv_unref((uv_handle_t*)&channel->timer);
   channel->poll.data = channel->prepare.data = channel->timer.data = channel;
   channel->n_uv = 3;
+  channel->peer_fd = -1;
   return 0;
 }
 
@@ -580,9 +610,8 @@ int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) 
   fw_count_t* entry = find_count(channel, key);
   if (entry == NULL) entry = add_count(channel, key);
   if (entry == NULL) return UV_ENOMEM;
-  if (!entry->is_dirty) channel->n_dirty_counts++;
-  entry->is_dirty = 1;
   entry->closed = closed;
+  fw_channel_retry_missing(channel); /* a closed socket leaves room for another */
   schedule(channel, 1);
   return 0;
 }

@@ -12,14 +12,15 @@
 typedef struct fw_count_s {
   uint64_t key;
   uint64_t closed;
-  int is_dirty;
 } fw_count_t;
 
 struct fw_channel_s {
   uv_poll_t poll;
   uv_prepare_t prepare;
   uv_timer_t timer;
-  int n_uv; /* of these three, not closed */
+  uv_poll_t* peer_poll; /* of peer_fd, while the peer's process is watched */
+  int peer_fd;
+  int n_uv; /* of these, not closed */
   int poll_events;
 
   int fd;
@@ -31,10 +32,9 @@ struct fw_channel_s {
   fw_read_queue_t in;
   fw_write_queue_t out;
 
-  fw_count_t* counts;
+  fw_count_t* counts; /* not told yet */
   size_t n_counts;
   size_t counts_capacity;
-  size_t n_dirty_counts;
 
   /* What one read brought, by lane, and what of it waits for a listener. */
   uint64_t batch_count[FW_N_LANES];
@@ -46,11 +46,12 @@ struct fw_channel_s {
 
   /* Writing. */
   int wrote_this_turn;
-  int is_blocked;      /* the kernel takes no more: wait for UV_WRITABLE */
-  int is_broken;       /* the peer reads no more; what it wrote is still read */
-  int is_synchronous;  /* the process is ending: every send is flushed at once */
-  uint32_t flush_stall_ms;
-  uint32_t flush_total_ms;
+  int is_blocked;          /* the kernel takes no more: wait for UV_WRITABLE */
+  int is_broken;           /* the peer reads no more; what it wrote is still read */
+  int is_synchronous;      /* the process is ending: every send is flushed at once */
+  uint64_t flush_stall_at; /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
+  uint64_t flush_total_at;
+  int is_given_up;
   uint64_t last_write; /* uv_hrtime() */
   uint64_t write_retry_at;
   uint32_t write_retry_ms;
@@ -62,8 +63,8 @@ struct fw_channel_s {
   /* Ends. */
   int is_referenced;
   int holds;
-  int end_wanted;  /* END is to leave when all before it is laid out */
-  int is_own_end;  /* fw_channel_end() was called: nothing is delivered any more */
+  int end_wanted; /* END is to leave when all before it is laid out */
+  int is_own_end; /* fw_channel_end() was called: nothing is delivered any more */
   int end_laid;
   int peer_ended;
   int is_eof;
@@ -71,7 +72,7 @@ struct fw_channel_s {
   int peer_end_settled;
   int did_shutdown;
   int is_closing;
-  int is_scheduled; /* the prepare handle is to look after events and ends */
+  int is_scheduled;  /* the prepare handle is to look after events and ends */
   uint64_t deadline; /* of an end of ours without progress, or 0 */
 
   fw_hello_t peer;
@@ -93,6 +94,11 @@ void fw__channel_write(fw_channel_t* channel);
 void fw__channel_note_progress(fw_channel_t* channel);
 /* Whether END may leave now. */
 int fw__channel_may_end(const fw_channel_t* channel);
+
+/* descendant.c */
+/* A descriptor that becomes readable when that process dies; UV_ESRCH when it is no descendant of
+ * this one, UV_ENOTSUP where the system cannot tell. */
+int fw__descendant_open(uint32_t pid);
 
 /* trace.c */
 void fw__trace_read(void* channel, const fw_frame_t* frame);

@@ -14,8 +14,10 @@
 static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   fw_hello_t hello;
   const char* rule = fw_hello_decode(payload, &hello);
-  if (rule == NULL) channel->peer = hello;
-  return rule;
+  if (rule != NULL) return rule;
+  channel->peer = hello;
+  channel->callbacks.on_hello(channel->data, hello.pid);
+  return NULL;
 }
 
 static const char* read_credit(fw_channel_t* channel, const uint8_t* payload) {
@@ -119,8 +121,8 @@ static void lay_refused(fw_channel_t* channel) {
   uint8_t payload[4];
   for (size_t i = 0; i < ledger->n_refused; i++) {
     fw_put_u32(payload, ledger->refused[i].reason);
-    put(channel,
-        (fw_frame_t){.kind = FW_KIND_REFUSED, .size = 4, .id = ledger->refused[i].id}, payload);
+    put(channel, (fw_frame_t){.kind = FW_KIND_REFUSED, .size = 4, .id = ledger->refused[i].id},
+        payload);
   }
   ledger->n_refused = 0;
 }
@@ -130,8 +132,8 @@ static void lay_resend(fw_channel_t* channel) {
   uint8_t payload[FW_HANDLES_MAX * 8];
   for (size_t i = 0; i < ledger->n_resend_ids; i++)
     fw_put_u64(payload + i * 8, ledger->resend_ids[i]);
-  put(channel,
-      (fw_frame_t){.kind = FW_KIND_RESEND, .size = (uint32_t)ledger->n_resend_ids * 8}, payload);
+  put(channel, (fw_frame_t){.kind = FW_KIND_RESEND, .size = (uint32_t)ledger->n_resend_ids * 8},
+      payload);
   ledger->n_resend_ids = 0;
 }
 
@@ -160,16 +162,15 @@ static void lay_credit(fw_channel_t* channel) {
   put(channel, (fw_frame_t){.kind = FW_KIND_CREDIT, .size = 16}, payload);
 }
 
+/* What was told is forgotten: the totals are the caller's. */
 static void lay_counts(fw_channel_t* channel) {
   uint8_t payload[FW_COUNTS_MAX * 16];
-  size_t count = 0;
-  for (size_t i = 0; i < channel->n_counts && count < FW_COUNTS_MAX; i++) {
-    fw_count_t* entry = &channel->counts[i];
-    if (!entry->is_dirty) continue;
-    fw_range_encode(payload, count++, (fw_range_t){entry->key, entry->closed});
-    entry->is_dirty = 0;
+  size_t count = channel->n_counts < FW_COUNTS_MAX ? channel->n_counts : FW_COUNTS_MAX;
+  for (size_t i = 0; i < count; i++) {
+    const fw_count_t* entry = &channel->counts[channel->n_counts - 1 - i];
+    fw_range_encode(payload, i, (fw_range_t){entry->key, entry->closed});
   }
-  channel->n_dirty_counts -= count;
+  channel->n_counts -= count;
   put(channel, (fw_frame_t){.kind = FW_KIND_COUNTS, .size = (uint32_t)count * 16}, payload);
 }
 
@@ -187,7 +188,7 @@ void fw__control_lay(void* data) {
   if (!channel->end_laid) {
     if (ledger->n_refused > 0) lay_refused(channel);
     if (ledger->n_taken > 0 && !fw__channel_may_end(channel)) lay_ranges(channel, FW_KIND_TAKEN);
-    while (channel->n_dirty_counts > 0) lay_counts(channel);
+    while (channel->n_counts > 0) lay_counts(channel);
   }
   if (ledger->n_resend_ids > 0) lay_resend(channel);
   if (ledger->n_resend > 0) lay_handle_fds(channel);

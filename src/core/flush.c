@@ -5,6 +5,7 @@
 #include "channel_state.h"
 
 #define FLUSH_READ_BUDGET ((size_t)1 << 20)
+#define SHORTAGE_MS 10
 
 static uint64_t now_ms(void) {
   return uv_hrtime() / 1000000;
@@ -17,12 +18,20 @@ static int is_done(const fw_channel_t* channel) {
 }
 
 /* One turn of one channel, without waiting. Whether it got further. */
-static int turn(fw_channel_t* channel) {
+typedef int (*turn_fn)(fw_channel_t* channel);
+
+static int write_only(fw_channel_t* channel) {
   size_t size = fw_write_queue_size(&channel->out);
-  uint64_t landed = channel->ledger.landed_id;
   channel->is_blocked = 0;
   channel->write_retry_at = 0;
   fw__channel_write(channel);
+  return fw_write_queue_size(&channel->out) != size;
+}
+
+static int write_and_read(fw_channel_t* channel) {
+  size_t size = fw_write_queue_size(&channel->out);
+  uint64_t landed = channel->ledger.landed_id;
+  write_only(channel);
   if (fw__channel_read(channel, FLUSH_READ_BUDGET)) channel->is_eof = 1;
   if (!channel->is_eof) fw__channel_write(channel);
   return fw_write_queue_size(&channel->out) != size || channel->ledger.landed_id != landed;
@@ -30,53 +39,71 @@ static int turn(fw_channel_t* channel) {
 
 /* Waits until one of those that are not done can go on, at most `wait` ms. */
 static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, struct pollfd* entries,
-                         int wait) {
+                         uint64_t wait) {
   nfds_t count = 0;
   for (size_t i = 0; i < n_channels; i++) {
     const fw_channel_t* channel = channels[i];
-    if (is_done(channel)) continue;
+    if (is_done(channel) || channel->is_given_up) continue;
     short events = POLLIN;
     if (channel->is_blocked) events |= POLLOUT;
     /* Short of descriptors on their way: nothing says when that ends. */
-    if (channel->write_retry_at != 0 && wait > 10) wait = 10;
+    if (channel->write_retry_at != 0 && wait > SHORTAGE_MS) wait = SHORTAGE_MS;
     entries[count++] = (struct pollfd){.fd = channel->fd, .events = events};
   }
-  poll(entries, count, wait);
+  poll(entries, count, (int)wait);
 }
 
-static void prepare(fw_channel_t* channel, uint32_t stall_ms, uint32_t total_ms) {
-  if (channel->is_closing) return;
-  channel->is_synchronous = 1;
-  channel->flush_stall_ms = stall_ms;
-  channel->flush_total_ms = total_ms;
-  fw_read_queue_drop_messages(&channel->in);
+/* The time limits begin with the first flush; one channel without progress does not hold up the others. */
+static void set_limits(fw_channel_t* channel, uint64_t now, int has_progress) {
+  if (channel->flush_total_at == 0) channel->flush_total_at = now + channel->options.exit_total_ms;
+  if (channel->flush_stall_at == 0 || has_progress)
+    channel->flush_stall_at = now + channel->options.exit_stall_ms;
+  if (now >= channel->flush_total_at || now >= channel->flush_stall_at) channel->is_given_up = 1;
 }
 
-static int flush_turn(fw_channel_t* const* channels, size_t n_channels, int* ret_progress) {
-  int left = 0;
+/* One turn of all. Gives the ms until the next one is given up, 0 when all are through or given up. */
+static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, turn_fn turn,
+                           int* ret_progress) {
+  uint64_t now = now_ms();
+  uint64_t wait = 0;
   *ret_progress = 0;
   for (size_t i = 0; i < n_channels; i++) {
-    if (is_done(channels[i])) continue;
-    if (turn(channels[i])) *ret_progress = 1;
-    if (!is_done(channels[i])) left = 1;
+    fw_channel_t* channel = channels[i];
+    if (is_done(channel)) continue;
+    int progress = turn(channel);
+    set_limits(channel, now, progress);
+    if (progress) *ret_progress = 1;
+    if (is_done(channel) || channel->is_given_up) continue;
+    uint64_t end = channel->flush_stall_at < channel->flush_total_at ? channel->flush_stall_at
+                                                                     : channel->flush_total_at;
+    if (wait == 0 || end - now < wait) wait = end - now;
   }
-  return left;
+  return wait;
 }
 
-void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels, uint32_t stall_ms,
-                       uint32_t total_ms) {
-  uint64_t start = now_ms();
-  uint64_t progress_at = start;
+static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn) {
   int progress;
-  for (size_t i = 0; i < n_channels; i++) prepare(channels[i], stall_ms, total_ms);
+  uint64_t wait;
   struct pollfd* entries = calloc(n_channels > 0 ? n_channels : 1, sizeof(*entries));
   if (entries == NULL) return;
-  while (flush_turn(channels, n_channels, &progress)) {
-    uint64_t now = now_ms();
-    if (progress) progress_at = now;
-    uint64_t end = progress_at + stall_ms < start + total_ms ? progress_at + stall_ms : start + total_ms;
-    if (now >= end) break;
-    if (!progress) wait_for_any(channels, n_channels, entries, (int)(end - now));
-  }
+  while ((wait = flush_turn(channels, n_channels, turn, &progress)) > 0)
+    if (!progress) wait_for_any(channels, n_channels, entries, wait);
   free(entries);
+}
+
+void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
+  for (size_t i = 0; i < n_channels; i++) {
+    if (channels[i]->is_closing) continue;
+    channels[i]->is_synchronous = 1;
+    fw_read_queue_drop_messages(&channels[i]->in);
+  }
+  flush(channels, n_channels, write_and_read);
+}
+
+void fw_channels_write_out(fw_channel_t* const* channels, size_t n_channels) {
+  flush(channels, n_channels, write_only);
+  for (size_t i = 0; i < n_channels; i++) {
+    channels[i]->flush_stall_at = channels[i]->flush_total_at = 0;
+    channels[i]->is_given_up = 0;
+  }
 }

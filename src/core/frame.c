@@ -27,13 +27,13 @@ static const kind_rule_t kind_rules[] = {
                           1, 1},
     [FW_KIND_CREDIT] = {"CREDIT", 16, 16, 1, 0, 0, 0},
     [FW_KIND_LANDED] = {"LANDED", 0, 0, 1, 0, 0, 1},
-    [FW_KIND_TAKEN] = {"TAKEN", PAIR_SIZE, FW_HANDLES_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_TAKEN] = {"TAKEN", PAIR_SIZE, FW_HANDLES_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
     [FW_KIND_REFUSED] = {"REFUSED", 4, 4, 1, 0, 0, 1},
     [FW_KIND_RESEND] = {"RESEND", 8, FW_HANDLES_MAX * 8, 8, 0, 0, 0},
     [FW_KIND_HANDLE_FD] = {"HANDLE_FD", 8, 8, 1, 0, 1, 1},
     [FW_KIND_WRITES_DONE] = {"WRITES_DONE", 0, 0, 1, FW_FLAG_FAILED, 0, 1},
-    [FW_KIND_COUNTS] = {"COUNTS", PAIR_SIZE, FW_COUNTS_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
-    [FW_KIND_END] = {"END", 0, FW_HANDLES_MAX * PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_COUNTS] = {"COUNTS", PAIR_SIZE, FW_COUNTS_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_END] = {"END", 0, FW_HANDLES_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
 };
 
 #define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))
@@ -156,7 +156,8 @@ const char* fw_block_decode(const uint8_t bytes[FW_BLOCK_SIZE], fw_block_t* ret_
   ret_block->buffered = fw_get_u32(bytes + 20);
   if (bytes[19] != 0) return "reserved";
   if (ret_block->kind < FW_FD_TCP || ret_block->kind > FW_FD_UDP) return "handle-block";
-  if (ret_block->type < FW_HANDLE_SOCKET || ret_block->type > FW_HANDLE_BOUND) return "handle-block";
+  if (ret_block->type < FW_HANDLE_SOCKET || ret_block->type > FW_HANDLE_BOUND)
+    return "handle-block";
   if (ret_block->flags & ~BLOCK_FLAGS) return "handle-block";
   if ((ret_block->kind == FW_FD_UDP) != is_dgram_type(ret_block->type)) return "handle-block";
   return NULL;

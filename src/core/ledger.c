@@ -6,7 +6,7 @@
 #include "fd_kind.h"
 
 const char* fw_state_name(fw_handle_state_t state) {
-  static const char* const names[] = {"QUEUED",  "SENT",    "LANDED",  "TAKEN",
+  static const char* const names[] = {"QUEUED",   "SENT",    "LANDED",  "TAKEN",
                                       "RETURNED", "MISSING", "ADOPTED", "REFUSED"};
   return names[state];
 }
@@ -394,8 +394,13 @@ const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
     return NULL;
   }
   fw_received_t* entry = &ledger->received[ledger->n_received++];
-  *entry = (fw_received_t){.id = id, .inode = block->inode, .fd = *fd, .lane = lane,
-                           .kind = block->kind, .type = block->type, .state = FW_STATE_LANDED};
+  *entry = (fw_received_t){.id = id,
+                           .inode = block->inode,
+                           .fd = *fd,
+                           .lane = lane,
+                           .kind = block->kind,
+                           .type = block->type,
+                           .state = FW_STATE_LANDED};
   ledger->n_received_in[lane]++;
   if (*fd < 0) set_received_state(ledger, entry, FW_STATE_MISSING);
   *fd = -1;

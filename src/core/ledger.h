@@ -74,7 +74,7 @@ typedef struct fw_ledger_s {
   uint64_t next_id;             /* for the next one laid out */
   uint64_t sent_id;             /* the last whose descriptor left */
   uint64_t landed_id;           /* as the peer said */
-  size_t n_resend; /* asked for and not laid out */
+  size_t n_resend;              /* asked for and not laid out */
   fw_writes_t* writes_out;
   size_t n_writes_out;
   size_t n_writes_out_done;
@@ -86,12 +86,15 @@ typedef struct fw_ledger_s {
   size_t n_received_in[FW_N_LANES];
   size_t n_missing;
   size_t n_adopted;
-  uint64_t received_id;          /* the last that arrived */
-  uint64_t landed_reported;      /* what our last LANDED said */
-  uint64_t landed_stop; /* the first that was discarded while the peer was asked for it, or 0 */
+  uint64_t received_id;     /* the last that arrived */
+  uint64_t landed_reported; /* what our last LANDED said */
+  uint64_t landed_stop;     /* the first that was discarded while the peer was asked for it, or 0 */
   fw_range_t taken[FW_HANDLES_MAX]; /* taken and not reported, ascending */
   size_t n_taken;
-  struct { uint64_t id; uint32_t reason; } refused[FW_HANDLES_MAX]; /* not reported */
+  struct {
+    uint64_t id;
+    uint32_t reason;
+  } refused[FW_HANDLES_MAX]; /* not reported */
   size_t n_refused;
   uint64_t resend_ids[FW_HANDLES_MAX]; /* to ask for */
   size_t n_resend_ids;

@@ -122,6 +122,15 @@ static void drop(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* in
   queue->lanes[which].credited += inbound->cost;
 }
 
+/* What is there of a message in pieces; the rest is dropped as it comes. */
+static void drop_partial(fw_read_queue_t* queue, fw_lane_in_t* lane) {
+  if (lane->partial.has_handle) fw_ledger_discard(queue->ledger, lane->partial.handle_id);
+  free(lane->partial.data);
+  lane->partial.data = NULL;
+  lane->partial.capacity = 0;
+  credit_partial(lane);
+}
+
 static int is_missing(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
   if (!inbound->has_handle || inbound->refused) return 0;
   fw_received_t* entry = fw_ledger_find(queue->ledger, inbound->handle_id);
@@ -214,10 +223,7 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
       drop(queue, (fw_lane_t)i, &message);
       inbound_free(&message);
     }
-    free(lane->partial.data);
-    lane->partial.data = NULL;
-    lane->partial.capacity = 0;
-    credit_partial(lane);
+    if (lane->is_partial) drop_partial(queue, lane);
   }
 }
 
@@ -268,6 +274,7 @@ static const char* receive_handle(fw_read_queue_t* queue, fw_lane_t which, const
   message->has_handle = 1;
   message->handle_id = frame->id;
   message->refused = (uint8_t)refused;
+  if (queue->dropping) fw_ledger_discard(queue->ledger, frame->id);
   if (message->block.flags & FW_HANDLE_WRITES_PENDING)
     return fw_ledger_writes_pending(queue->ledger, frame->id);
   return NULL;
@@ -301,7 +308,8 @@ static const char* begin_message(fw_read_queue_t* queue, const fw_frame_t* frame
 /* Bytes that must be there before a message frame can be begun. */
 static size_t needed_prefix(const fw_frame_t* frame) {
   if (frame->flags & FW_FLAG_CONTINUED) return 0;
-  return (frame->flags & FW_FLAG_MORE ? FW_TOTAL_SIZE : 0) + (frame->handles > 0 ? FW_BLOCK_SIZE : 0);
+  return (frame->flags & FW_FLAG_MORE ? FW_TOTAL_SIZE : 0) +
+         (frame->handles > 0 ? FW_BLOCK_SIZE : 0);
 }
 
 static const char* check_sequence(fw_read_queue_t* queue, const fw_frame_t* frame) {
@@ -357,9 +365,12 @@ static int end_streaming(fw_read_queue_t* queue) {
   fw_lane_in_t* lane = &queue->lanes[queue->streaming_lane];
   credit_partial(lane);
   if (queue->streaming_flags & FW_FLAG_MORE) return 0;
+  /* Taken out first: whoever gets the message may have all others dropped. */
+  fw_inbound_t message = lane->partial;
+  memset(&lane->partial, 0, sizeof(lane->partial));
   lane->is_partial = 0;
-  int status = complete(queue, queue->streaming_lane, &lane->partial, 1);
-  inbound_free(&lane->partial);
+  int status = complete(queue, queue->streaming_lane, &message, 1);
+  inbound_free(&message);
   return status;
 }
 
@@ -528,7 +539,10 @@ int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set
     stream_advance(queue, streamed);
     if (queue->streaming_left == 0) {
       int status = end_streaming(queue);
-      if (status < 0) return status;
+      if (status < 0) {
+        fw_fd_set_drop(set);
+        return status;
+      }
     }
   }
   fw_buffer_commit(&queue->in, size - streamed);

@@ -17,10 +17,10 @@ typedef struct fw_held_s fw_held_t;
 /* A message being joined, or complete and waiting. */
 typedef struct fw_inbound_s {
   uint8_t* data;
-  size_t size;     /* bytes that are there */
-  size_t total;    /* bytes that will be there */
+  size_t size;  /* bytes that are there */
+  size_t total; /* bytes that will be there */
   size_t capacity;
-  size_t cost;     /* received and not credited */
+  size_t cost; /* received and not credited */
   uint8_t encoding;
   uint8_t has_handle;
   uint8_t refused; /* its handle was: it is not delivered */
@@ -41,7 +41,7 @@ typedef struct fw_lane_in_s {
   uint64_t undelivered; /* complete, reported by on_message, and not delivered */
   uint64_t received;    /* bytes, in all */
   uint64_t credited;
-  uint64_t limit;       /* as we told the peer */
+  uint64_t limit; /* as we told the peer */
 } fw_lane_in_t;
 
 typedef struct fw_read_callbacks_s {
@@ -63,11 +63,11 @@ typedef struct fw_read_queue_s {
   fw_lane_t streaming_lane;
   size_t streaming_left; /* payload bytes of a message frame that go to lanes[].partial */
   uint8_t streaming_flags;
-  uint64_t offset;       /* of the next frame in the stream */
+  uint64_t offset; /* of the next frame in the stream */
   uint64_t max_message_size;
   int hello_seen;
-  int peer_ended;        /* set by the owner at END */
-  int dropping;          /* messages are credited and dropped */
+  int peer_ended; /* set by the owner at END */
+  int dropping;   /* messages are credited and dropped */
   fw_violation_t violation;
 } fw_read_queue_t;
 
@@ -83,7 +83,8 @@ int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set
 /* Reports messages whose missing descriptor came, or which were refused. */
 void fw_read_queue_release_held(fw_read_queue_t* queue);
 /* The missing descriptors will never come: `on_lost` hears of each, the others are reported. */
-void fw_read_queue_give_up_missing(fw_read_queue_t* queue, void (*on_lost)(void* data, uint64_t id));
+void fw_read_queue_give_up_missing(fw_read_queue_t* queue,
+                                   void (*on_lost)(void* data, uint64_t id));
 /* Credits and drops from now on, what is held or half there included. */
 void fw_read_queue_drop_messages(fw_read_queue_t* queue);
 /* `count` messages of `cost` bytes reached a listener or were dropped. */

@@ -13,8 +13,9 @@ static const char* handle_state(fw_channel_t* channel, const fw_frame_t* frame, 
 static void trace(fw_channel_t* channel, const fw_frame_t* frame, int is_read) {
   char line[160];
   const char* name = channel->options.trace_name != NULL ? channel->options.trace_name : "";
-  int size = snprintf(line, sizeof(line), "%s %s fd %d %-11s %6" PRIu32 " bytes", is_read ? "<-" : "->", name,
-                      channel->fd, fw_frame_name(frame->kind), frame->size);
+  int size =
+      snprintf(line, sizeof(line), "%s %s fd %d %-11s %6" PRIu32 " bytes", is_read ? "<-" : "->",
+               name, channel->fd, fw_frame_name(frame->kind), frame->size);
   if (frame->id != 0 && size > 0 && (size_t)size < sizeof(line))
     snprintf(line + size, sizeof(line) - (size_t)size, " handle %" PRIu64 " %s", frame->id,
              handle_state(channel, frame, is_read));

@@ -6,9 +6,9 @@
 #include "ancillary.h"
 #include "fd_kind.h"
 
-#define PACK_SIZE 16384  /* small messages share one allocation */
-#define OUT_SIZE 65536   /* laid out for one sendmsg, a large payload not counted */
-#define COPY_MAX 8192    /* pieces up to this size are copied behind their header */
+#define PACK_SIZE 16384 /* small messages share one allocation */
+#define OUT_SIZE 65536  /* laid out for one sendmsg, a large payload not counted */
+#define COPY_MAX 8192   /* pieces up to this size are copied behind their header */
 #define PIECE_MAX (FW_FRAME_MAX_PAYLOAD - FW_TOTAL_SIZE)
 #define NO_SET SIZE_MAX
 
@@ -135,8 +135,7 @@ uint8_t* fw_write_queue_begin(fw_write_queue_t* queue, fw_lane_t lane, size_t ma
 static void commit_small(fw_write_queue_t* queue, fw_encoding_t encoding, size_t size) {
   fw_lane_out_t* lane = &queue->lanes[FW_LANE_USER];
   fw_node_t* pack = queue->filling != NULL ? queue->filling : lane->tail;
-  fw_frame_t frame = {
-      .size = (uint32_t)size, .kind = FW_KIND_USER, .encoding = (uint8_t)encoding};
+  fw_frame_t frame = {.size = (uint32_t)size, .kind = FW_KIND_USER, .encoding = (uint8_t)encoding};
   fw_frame_encode(pack->data + pack->size, &frame);
   pack->size += FW_FRAME_HEADER_SIZE + size;
   queue->lane_bytes += FW_FRAME_HEADER_SIZE + size;
@@ -372,8 +371,8 @@ static int lay_from(fw_write_queue_t* queue, int which) {
  * back. Whether anything could be laid out. */
 static int lay_next_message(fw_write_queue_t* queue) {
   const fw_node_t* internal = queue->lanes[FW_LANE_INTERNAL].head;
-  int is_first = internal != NULL && (internal->is_begun ||
-                                      internal->after <= queue->lanes[FW_LANE_USER].n_laid);
+  int is_first = internal != NULL &&
+                 (internal->is_begun || internal->after <= queue->lanes[FW_LANE_USER].n_laid);
   int laid = is_first ? 0 : lay_from(queue, FW_LANE_USER);
   return laid != 0 ? laid > 0 : lay_from(queue, FW_LANE_INTERNAL) > 0;
 }

@@ -31,16 +31,16 @@ typedef struct fw_write_queue_s {
   void* data;
 
   fw_lane_out_t lanes[FW_N_LANES];
-  size_t lane_bytes; /* not laid out */
-  fw_node_t* spare;  /* an empty pack */
+  size_t lane_bytes;  /* not laid out */
+  fw_node_t* spare;   /* an empty pack */
   fw_node_t* filling; /* between begin and commit */
 
-  fw_buffer_t out;            /* laid out */
-  const uint8_t* direct;      /* the rest of the last frame in `out`, where its message lies */
+  fw_buffer_t out;       /* laid out */
+  const uint8_t* direct; /* the rest of the last frame in `out`, where its message lies */
   size_t direct_size;
   fw_node_t* direct_node;
-  int direct_is_last;         /* direct_node left its lane: it is freed when this is written */
-  size_t front_left;          /* bytes of the frame at the front that are not written; 0: unknown */
+  int direct_is_last; /* direct_node left its lane: it is freed when this is written */
+  size_t front_left;  /* bytes of the frame at the front that are not written; 0: unknown */
   fw_frame_t front;
 
   fw_sent_t* set[FW_SET_MAX]; /* whose descriptors go with the byte at set_at */
