@@ -19,8 +19,10 @@ function randomKey() {
 }
 
 function keyOf(keys, object) {
-  let key = keys.get(object);
-  if (key === undefined) keys.set(object, (key = randomKey()));
+  const known = keys.get(object);
+  if (known !== undefined) return known;
+  const key = randomKey();
+  keys.set(object, key);
   return key;
 }
 

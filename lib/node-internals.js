@@ -3,7 +3,7 @@
 // The one file that touches what Node does not document. Each function says what it reaches; all of it was
 // checked on 20.20, 22.23, 24.21 and 26.10.
 
-const { freeParser, HTTPParser } = require('_http_common');
+const { freeParser, HTTPParser } = require('node:_http_common');
 const dgram = require('node:dgram');
 const net = require('node:net');
 
@@ -31,8 +31,8 @@ const isNativeClass = (value) =>
 
 /** The class name of a native handle object (TCP, Pipe, UDP, ...), or null for anything else. */
 function nativeClassOf(object) {
-  const { constructor } = Object.getPrototypeOf(object) ?? {};
-  return isNativeClass(constructor) ? constructor.name : null;
+  const nativeClass = Object.getPrototypeOf(object)?.constructor;
+  return isNativeClass(nativeClass) ? nativeClass.name : null;
 }
 
 /** A real TCP or Pipe handle on a descriptor, made without process.binding() (which --permission refuses). */

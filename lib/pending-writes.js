@@ -11,8 +11,7 @@ const gates = new WeakMap(); // socket -> Gate, while it is closed
 /** Keeps a socket from writing and ending until open(), or destroys it with fail(). */
 class Gate {
   #socket;
-  #held = null; // the one operation that the stream has under way: { chunks, resume, callback }
-  #onOpen = [];
+  #held = null; // the one operation that the stream has under way: { chunks, resume }
 
   constructor(socket) {
     this.#install(socket);

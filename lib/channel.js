@@ -1,0 +1,274 @@
+'use strict';
+
+// One channel: everything that happens to it meets here; each part of it has a file of its own.
+
+const { AsyncResource } = require('node:async_hooks');
+const { Bookkeeping } = require('./bookkeeping');
+const { Control } = require('./control');
+const diagnostics = require('./diagnostics');
+const errors = require('./errors');
+const handles = require('./handles');
+const { Inbox } = require('./inbox');
+const { countClose } = require('./node-internals');
+const { Outbox, STATE } = require('./outbox');
+const { codecs } = require('./serialization');
+
+const LANE = { USER: 0, INTERNAL: 1 };
+const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
+const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5 };
+const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
+
+const UV_EPIPE = -32;
+const UV_EMSGSIZE = -90;
+const SENDABLE = ['string', 'object', 'number', 'boolean'];
+
+/** What stock emits as 'internalMessage'. */
+function isInternal(message) {
+  if (message === null || typeof message !== 'object') return false;
+  const { cmd } = message;
+  return typeof cmd === 'string' && cmd.length > 5 && cmd.startsWith('NODE_');
+}
+
+function checkMessage(message) {
+  if (message === undefined) throw errors.missingArg('message');
+  if (SENDABLE.includes(typeof message)) return;
+  const expected = 'one of type string, object, number, or boolean';
+  throw errors.invalidArgType('message', expected, message);
+}
+
+class Channel {
+  #target;
+  #native;
+  #codec;
+  #bookkeeping;
+  #inbox;
+  #outbox;
+  #resource = new AsyncResource('FORKWIRE');
+  #sent = new Map(); // token -> { travel, message } of handles that are not settled
+  #nextToken = 1;
+  #peerPid = 0;
+  #failure = null;
+  #isFinished = false;
+  #endsWithClose;
+
+  /**
+   * @param binding the addon
+   * @param target whose channel it is: a ChildProcess, or process
+   */
+  constructor(binding, target, { fd, serialization, exitFlush, trace, endsWithClose }) {
+    const state = new Float64Array(STATE.SIZE);
+    const options = {
+      maxMessageSize: 0,
+      endStall: 0,
+      exitStall: exitFlush.stall,
+      exitTotal: exitFlush.total,
+      trace: diagnostics.isTracing ? trace : '',
+    };
+    this.#target = target;
+    this.#endsWithClose = endsWithClose;
+    this.#codec = codecs[serialization];
+    this.#native = new binding.Channel(fd, this.#handler(), state, options);
+    this.#bookkeeping = new Bookkeeping(target, (key, closed) =>
+      this.#native.setClosed(key, closed),
+    );
+    this.#inbox = new Inbox(target, this.#native, this.#bookkeeping, binding.closeFd);
+    this.#outbox = new Outbox(this.#native, state);
+    this.control = new Control(this.#native);
+    target.on('newListener', () => this.#inbox.listenerAdded());
+  }
+
+  /** What the addon calls. */
+  #handler() {
+    const inContext =
+      (method) =>
+      (...args) =>
+        this.#resource.runInAsyncScope(method, this, ...args);
+    return {
+      onBatch: inContext(this.#onBatch),
+      onProgress: inContext(this.#onProgress),
+      onEnd: inContext(this.#onEnd),
+      onClosed: inContext(() => this.#inbox.giveUpWrites()),
+      onTrace: diagnostics.trace,
+    };
+  }
+
+  /** A child's channel does not keep it alive by itself. */
+  unreferenceUntilCounted() {
+    this.#native.referenced(false);
+  }
+
+  /** The peer's pid as it said, also after the end; 0 before its HELLO. */
+  get peerPid() {
+    return this.#peerPid;
+  }
+
+  // ---------------------------------------------------------------- sending
+
+  /** As target._send(): without a look at `connected`. */
+  send(message, sendHandle, options, callback) {
+    checkMessage(message);
+    const travel = sendHandle ? this.#travelOf(sendHandle, options) : null;
+    const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
+    const payload = this.#codec.payloadOf(message);
+    const status = this.#native.send(
+      lane,
+      this.#codec.encodingOf(message),
+      payload,
+      travel ?? undefined,
+    );
+    if (status < 0) this.#refused(status, options, callback);
+    else this.#accepted(lane, message, travel, options, callback);
+    return this.#outbox.hasRoom();
+  }
+
+  #travelOf(sendHandle, options) {
+    const token = this.#nextToken++;
+    const onWritten = (error) => this.#native.writesDone(token, error !== null);
+    const travel = handles.send(sendHandle, options, this.#bookkeeping, onWritten);
+    if (travel) travel.token = token;
+    return travel;
+  }
+
+  #accepted(lane, message, travel, options, callback) {
+    const hasCallback = typeof callback === 'function';
+    if (travel) {
+      this.#sent.set(travel.token, { travel, message, hasCallback });
+      travel.detach();
+    }
+    this.#outbox.add(lane, callback, travel?.token);
+    const isUnheard = !hasCallback && !options.swallowErrors;
+    if (isUnheard && this.#outbox.isBroken)
+      this.#emitErrorLater(errors.errnoError(UV_EPIPE, 'write'));
+  }
+
+  #refused(status, options, callback) {
+    if (status === UV_EMSGSIZE) {
+      throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE', 'the peer accepts');
+    }
+    if (options.swallowErrors) return;
+    const error = errors.errnoError(status, 'write');
+    if (typeof callback === 'function') process.nextTick(callback, error);
+    else this.#emitErrorLater(error);
+  }
+
+  #emitErrorLater(error) {
+    process.nextTick(() => this.#target.emit('error', error));
+  }
+
+  // -------------------------------------------------------------- receiving
+
+  /** What one read brought: what the peer says of handles and counts first, so that no message is ahead of it. */
+  #onBatch(messages, events) {
+    if (events) this.#applyEvents(events);
+    this.#onProgress();
+    if (messages) this.#inbox.receive(messages, (cause) => this.#onBadMessage(cause));
+  }
+
+  #onBadMessage(cause) {
+    const details = { pid: this.peerPid, cause };
+    this.#failure = errors.forkwireError('ERR_FORKWIRE_BAD_MESSAGE', cause.message, details);
+    this.#native.rejectMessage();
+  }
+
+  #applyEvents(events) {
+    for (let i = 0; i < events.length; i += 4) {
+      const [type, a, b, c] = events.slice(i, i + 4);
+      if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
+      else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
+      else if (type === EVENT.WRITES_DONE) this.#inbox.writesDone(a, b !== 0);
+      else if (type === EVENT.LOST) this.#onLost(a);
+      else if (type === EVENT.HELLO) this.#onHello(a);
+    }
+  }
+
+  #onSettled(token, outcome) {
+    const { travel, message, hasCallback } = this.#sent.get(token);
+    this.#sent.delete(token);
+    if (outcome === OUTCOME.TAKEN) travel.taken();
+    else if (outcome === OUTCOME.CLOSED) this.#wasReset(travel, hasCallback);
+    else this.#returned(travel, message);
+  }
+
+  /** A client went away before its socket left. Its sender hears of it, but a client must not be able to end a
+   * process that does not listen for errors. */
+  #wasReset(travel, hasCallback) {
+    const error = this.#error('ERR_FORKWIRE_HANDLE_CLOSED');
+    travel.returned(false);
+    if (hasCallback) this.#outbox.fail(travel.token, error);
+    else if (this.#target.listenerCount('error') > 0) this.#emitErrorLater(error);
+  }
+
+  /** A handle that nobody took and nobody will. */
+  #returned(travel, message) {
+    const isWanted = !this.#isFinished && this.#target.listenerCount('undelivered') > 0;
+    const object = travel.returned(isWanted);
+    if (isWanted) this.#target.emit('undelivered', message, object);
+  }
+
+  /** A peer behind a wrapper is not the child whose exit Node reports. */
+  #onHello(pid) {
+    this.#peerPid = pid;
+    if (this.#target.pid !== undefined && this.#target !== process && pid !== this.#target.pid) {
+      this.#native.watchPeer();
+    }
+  }
+
+  #onLost() {
+    diagnostics.warn(this.#error('ERR_FORKWIRE_HANDLE_LOST'));
+  }
+
+  #error(code, argument) {
+    return errors.forkwireError(code, argument, { pid: this.peerPid });
+  }
+
+  #onProgress() {
+    if (this.#outbox.progress()) this.#target.emit('drain');
+  }
+
+  // ------------------------------------------------------------------- ends
+
+  /** Flushes, then says END. 'disconnect' follows. */
+  disconnect() {
+    if (!this.#native.end()) return;
+    this.#target.channel = null;
+    process.nextTick(() => this.#finish(END.OWN));
+  }
+
+  /** The peer's process is known to be dead: what it sent is delivered before this returns. */
+  peerDied() {
+    this.#native.peerDied();
+  }
+
+  #onEnd(end) {
+    if (end === END.VIOLATION) this.#failure ??= this.#violation();
+    this.#finish(end);
+  }
+
+  #violation() {
+    const { rule, kind, offset, detail } = this.#native.violation();
+    if (rule === 'version') return this.#error('ERR_FORKWIRE_VERSION');
+    if (rule === 'too-large') return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE', detail);
+    return this.#error('ERR_FORKWIRE_PROTOCOL', `${kind} frame at byte ${offset}: ${rule}`);
+  }
+
+  #finish(end) {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    const target = this.#target;
+    target.connected = false;
+    target.channel = null;
+    this.#inbox.end();
+    this.#bookkeeping.end();
+    this.#outbox.end(end === END.DIED || end === END.VIOLATION);
+    if (this.#failure) this.#reportFailure();
+    target.emit('disconnect');
+    if (this.#endsWithClose) countClose(target);
+  }
+
+  #reportFailure() {
+    if (this.#target.listenerCount('error') > 0) this.#target.emit('error', this.#failure);
+    else diagnostics.warn(this.#failure);
+  }
+}
+
+module.exports = { Channel };
