@@ -7,6 +7,7 @@ const util = require('node:util');
 /** Every code of ours with what it means; docs/api.md says for each when it comes and what to do. */
 const MESSAGES = {
   ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
+  ERR_FORKWIRE_EMPTY_MESSAGE: () => 'The message cannot be sent: its toJSON() returned undefined',
   ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was reset before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>
     'A message was dropped: its handle did not arrive and its sender is gone',

@@ -30,6 +30,7 @@ class Inbox {
   #isWaiting = false; // for the object of a handle to become usable
   #isScheduled = false; // a tick will deliver what is parked
   #isHolding = false; // END must wait for that tick
+  #isDelivering = false; // what is parked, now
 
   /** @param closeFd closes a descriptor of which no object could be made */
   constructor(target, native, bookkeeping, closeFd) {
@@ -137,6 +138,8 @@ class Inbox {
 
   #deliverParked() {
     this.#isScheduled = false;
+    if (this.#isDelivering) return; // a tick between two messages: the loop below goes on with the next one
+    this.#isDelivering = true;
     let count = 0;
     let cost = 0;
     try {
@@ -147,6 +150,7 @@ class Inbox {
         this.#emit('message', entry);
       }
     } finally {
+      this.#isDelivering = false;
       this.#parked.splice(0, count);
       this.#native.deliver(count, cost);
       this.#afterDelivery();

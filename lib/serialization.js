@@ -54,7 +54,7 @@ function deserialize(bytes) {
 function stringify(message) {
   const text = JSON.stringify(message);
   if (text !== undefined) return text;
-  throw forkwireError('ERR_FORKWIRE_BAD_MESSAGE', 'its toJSON() returned undefined');
+  throw forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
 }
 
 // encode(message, emit): calls emit(encoding, payload); a string payload of LATIN1 may be any string.

@@ -34,14 +34,20 @@ const WITH_VALUE = new Set([
   '--test-name-pattern',
 ]);
 
-/** Node's own options among a child's arguments: all before the script. */
+/**
+ * Node's own options among a child's arguments: all before the script. An argument behind an option that we do not
+ * know may be its value and not the script; then those behind it count as well, which at worst costs the native wire.
+ */
 function nodeOptionsOf(args) {
   const options = [];
+  let mayBeValue = false;
   for (let i = 0; i < args.length; i++) {
     const option = String(args[i]); // it may be a Buffer
-    if (!option.startsWith('-') || option === '--') break;
-    options.push(option);
+    const isOption = option.startsWith('-');
+    if (option === '--' || (!isOption && !mayBeValue)) break;
+    if (isOption) options.push(option);
     if (WITH_VALUE.has(option)) i++;
+    mayBeValue = isOption && !WITH_VALUE.has(option) && !option.includes('=');
   }
   return options;
 }

@@ -9,7 +9,7 @@ step 'build' node scripts/build.js
 step 'core' node scripts/test-core.js
 for version in 20 22 24 26; do
   step "tests on Node $version" \
-    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js
+    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js "test/unit/**/*.test.js" "test/integration/**/*.test.js"
 done
 step 'lint and format' npm run lint
 step 'lint of C' npm run lint:c

@@ -4,7 +4,7 @@
 
 namespace {
 
-constexpr int64_t kMemoryStep = 256 * 1024; // queued bytes are told to V8 in steps of this
+constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
 constexpr size_t kExactFrom = 1024;         // longer texts are measured before they are encoded
 
 enum {

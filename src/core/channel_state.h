@@ -81,8 +81,8 @@ struct fw_channel_s {
 };
 
 /* control.c */
-void fw__control_lay(void* channel);
-const char* fw__control_read(void* channel, const fw_frame_t* frame, const uint8_t* payload);
+void fw__control_lay(void* data);
+const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t* payload);
 void fw__control_lay_hello(fw_channel_t* channel);
 
 /* channel.c */

@@ -220,8 +220,14 @@ static void settle_open(fw_ledger_t* ledger, size_t first, size_t end, fw_outcom
 }
 
 void fw_ledger_return_queued(fw_ledger_t* ledger) {
-  while (ledger->queued_head != NULL)
-    fw_ledger_drop_queued(ledger, ledger->queued_head, FW_OUTCOME_RETURNED);
+  fw_sent_t* sent = ledger->queued_head;
+  ledger->queued_head = ledger->queued_tail = NULL;
+  while (sent != NULL) {
+    fw_sent_t* next = sent->next;
+    if (has_writes(sent)) forget_writes(ledger, sent->token);
+    settle(ledger, sent, FW_OUTCOME_RETURNED, 0);
+    sent = next;
+  }
 }
 
 void fw_ledger_return_all(fw_ledger_t* ledger) {

@@ -88,7 +88,7 @@ void fw_read_queue_give_up_missing(fw_read_queue_t* queue,
 /* Credits and drops from now on, what is held or half there included. */
 void fw_read_queue_drop_messages(fw_read_queue_t* queue);
 /* `count` messages of `cost` bytes reached a listener or were dropped. */
-void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t lane, uint64_t count, uint64_t cost);
+void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t count, uint64_t cost);
 /* Whether the peer should be told new limits. */
 int fw_read_queue_owes_credit(const fw_read_queue_t* queue);
 /* The limits to tell; remembers them as told. */

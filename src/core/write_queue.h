@@ -56,7 +56,7 @@ void fw_write_queue_free(fw_write_queue_t* queue);
 /* See fw_channel_begin() and fw_channel_commit(). */
 uint8_t* fw_write_queue_begin(fw_write_queue_t* queue, fw_lane_t lane, size_t max_size,
                               const fw_handle_out_t* handle);
-int fw_write_queue_commit(fw_write_queue_t* queue, fw_lane_t lane, fw_encoding_t encoding,
+int fw_write_queue_commit(fw_write_queue_t* queue, fw_lane_t which, fw_encoding_t encoding,
                           size_t size, const fw_handle_out_t* handle);
 
 /* For lay_control: 0 or UV_ENOMEM. */
