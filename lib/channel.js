@@ -3,6 +3,7 @@
 // One channel: everything that happens to it meets here; each part of it has a file of its own.
 
 const { AsyncResource } = require('node:async_hooks');
+const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
@@ -41,6 +42,7 @@ class Channel {
   #native;
   #codec;
   #bookkeeping;
+  #arrivals;
   #inbox;
   #outbox;
   #resource = new AsyncResource('FORKWIRE');
@@ -49,6 +51,7 @@ class Channel {
   #peerPid = 0;
   #failure = null;
   #isFinished = false;
+  #onFinished = null;
   #endsWithClose;
 
   /**
@@ -71,7 +74,10 @@ class Channel {
     this.#bookkeeping = new Bookkeeping(target, (key, closed) =>
       this.#native.setClosed(key, closed),
     );
-    this.#inbox = new Inbox(target, this.#native, this.#bookkeeping, binding.closeFd);
+    this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd);
+    const runInContext = (method, receiver, ...args) =>
+      this.#resource.runInAsyncScope(method, receiver, ...args);
+    this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext);
     this.#outbox = new Outbox(this.#native, state);
     this.control = new Control(this.#native);
     target.on('newListener', () => this.#inbox.listenerAdded());
@@ -87,7 +93,7 @@ class Channel {
       onBatch: inContext(this.#onBatch),
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
-      onClosed: inContext(() => this.#inbox.giveUpWrites()),
+      onClosed: inContext(() => this.#arrivals.giveUpWrites()),
       onTrace: diagnostics.trace,
     };
   }
@@ -175,7 +181,7 @@ class Channel {
       const [type, a, b, c] = events.slice(i, i + 4);
       if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
       else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
-      else if (type === EVENT.WRITES_DONE) this.#inbox.writesDone(a, b !== 0);
+      else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
       else if (type === EVENT.HELLO) this.#onHello(a);
     }
@@ -186,7 +192,7 @@ class Channel {
     this.#sent.delete(token);
     if (outcome === OUTCOME.TAKEN) travel.taken();
     else if (outcome === OUTCOME.CLOSED) this.#wasReset(travel, hasCallback);
-    else this.#returned(travel, message);
+    else process.nextTick(() => this.#returned(travel, message)); // a listener that throws stops no other
   }
 
   /** A client went away before its socket left. Its sender hears of it, but a client must not be able to end a
@@ -222,7 +228,7 @@ class Channel {
   }
 
   #onProgress() {
-    if (this.#outbox.progress()) this.#target.emit('drain');
+    if (this.#outbox.progress()) process.nextTick(() => this.#target.emit('drain'));
   }
 
   // ------------------------------------------------------------------- ends
@@ -234,14 +240,19 @@ class Channel {
     process.nextTick(() => this.#finish(END.OWN));
   }
 
-  /** The peer's process is known to be dead: what it sent is delivered before this returns. */
-  peerDied() {
+  /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. */
+  peerDied(callback) {
+    if (this.#isFinished) {
+      callback();
+      return;
+    }
+    this.#onFinished = callback;
     this.#native.peerDied();
   }
 
   #onEnd(end) {
     if (end === END.VIOLATION) this.#failure ??= this.#violation();
-    this.#finish(end);
+    process.nextTick(() => this.#finish(end)); // behind 'undelivered'
   }
 
   #violation() {
@@ -261,8 +272,11 @@ class Channel {
     this.#bookkeeping.end();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);
     if (this.#failure) this.#reportFailure();
+    process.nextTick(() => {
+      if (this.#endsWithClose) countClose(target);
+      this.#onFinished?.();
+    });
     target.emit('disconnect');
-    if (this.#endsWithClose) countClose(target);
   }
 
   #reportFailure() {

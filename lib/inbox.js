@@ -1,10 +1,8 @@
 'use strict';
 
-// From a batch of the addon to 'message' and 'internalMessage' events: order, parking until somebody listens,
-// and the moment in which a handle becomes an object and is taken.
+// From a batch of the addon to 'message' and 'internalMessage' events: order, parking until somebody listens, and
+// the credit that goes back to the peer.
 
-const { forkwireError } = require('./errors');
-const handles = require('./handles');
 const { runNextTicks } = require('./node-internals');
 const { decode, decodeJoined } = require('./serialization');
 
@@ -14,45 +12,38 @@ const INTERNAL = 32;
 const JOINED = 64;
 const ENCODING = 15;
 
-const FRAME_HEADER_SIZE = 16;
-
-// fw_refused_reason_t
-const REFUSED = { POLICY: 2, NO_LISTENER: 3, UNUSABLE: 4 };
-
 class Inbox {
   #target;
   #native;
-  #bookkeeping;
-  #closeFd;
-  #gates = new Map(); // handle id -> Gate of a socket whose sender is still writing
-  #written = new Map(); // handle id -> whether that failed, of sockets that were not delivered yet
-  #parked = []; // entries that wait, in order
-  #isWaiting = false; // for the object of a handle to become usable
-  #isScheduled = false; // a tick will deliver what is parked
-  #isHolding = false; // END must wait for that tick
-  #isDelivering = false; // what is parked, now
+  #arrivals;
+  #runInContext;
+  #arrived = []; // entries that no turn looked at yet
+  #parked = []; // user entries that wait for a listener, or behind a handle that is not usable yet
+  #isWaiting = false; // for that handle
+  #isScheduled = false;
+  #isRunning = false;
+  #isHolding = false; // END must wait for what is scheduled
 
-  /** @param closeFd closes a descriptor of which no object could be made */
-  constructor(target, native, bookkeeping, closeFd) {
+  /** @param runInContext (function, receiver, ...args): in the channel's async context */
+  constructor(target, native, arrivals, runInContext) {
     this.#target = target;
     this.#native = native;
-    this.#bookkeeping = bookkeeping;
-    this.#closeFd = closeFd;
+    this.#arrivals = arrivals;
+    this.#runInContext = runInContext;
   }
 
   /** A batch, flat: code, value, cost [, handle] ... What came before something that cannot be decoded is
    * delivered; then `onBad(error)` is called. */
   receive(items, onBad) {
-    const batch = [];
     try {
-      this.#decode(items, batch);
+      this.#decode(items);
     } catch (error) {
       onBad(error);
     }
-    this.#deliverBatch(batch);
+    this.#schedule();
   }
 
-  #decode(items, entries) {
+  #decode(items) {
     let run = 0;
     let i = 0;
     while (i < items.length) {
@@ -60,183 +51,130 @@ class Inbox {
       const value = items[i++];
       const cost = items[i++];
       if (code & JOINED) {
-        this.#decodeRun(value, code >> 8, run++, entries);
+        this.#decodeRun(value, code >> 8, run++, cost);
         continue;
       }
       const handle = code & HAS_HANDLE ? items[i++] : undefined;
       const message = decode(code & ENCODING, value);
-      entries.push({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
+      this.#arrived.push({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
     }
   }
 
-  #decodeRun(text, count, run, entries) {
-    const sizes = () => this.#native.runSizes(run);
-    const messages = decodeJoined(text, count, sizes);
+  /** Messages that came joined cost the same each, as far as the credit goes: the sum is what must be right. */
+  #decodeRun(text, count, run, cost) {
+    const messages = decodeJoined(text, count, () => this.#native.runSizes(run));
+    const share = Math.floor(cost / count);
+    const rest = cost - share * (count - 1);
     for (let i = 0; i < count; i++) {
-      entries.push({ message: messages[i], run, index: i, isInternal: false });
+      const own = i === count - 1 ? rest : share;
+      this.#arrived.push({ message: messages[i], handle: undefined, cost: own, isInternal: false });
     }
   }
 
-  get #hasListener() {
-    return this.#target.listenerCount('message') > 0;
-  }
-
-  #deliverBatch(batch) {
-    let i = 0;
-    try {
-      while (i < batch.length) {
-        if (i > 0) runNextTicks();
-        this.#deliver(batch[i++]);
-      }
-    } finally {
-      // A listener threw: the others are called in the next tick.
-      if (i < batch.length) this.#parkRest(batch, i);
-    }
-  }
-
-  #deliver(entry) {
-    if (entry.isInternal) this.#emit('internalMessage', entry);
-    else if (this.#parked.length > 0 || this.#isWaiting || !this.#hasListener) this.#park(entry);
-    else this.#emit('message', entry);
-  }
-
-  #costOf(entry) {
-    if (entry.cost === undefined) {
-      entry.cost = this.#native.runSizes(entry.run)[entry.index] + FRAME_HEADER_SIZE;
-    }
-    return entry.cost;
-  }
-
-  #park(entry) {
-    this.#native.park(1, this.#costOf(entry));
-    this.#parked.push(entry);
-  }
-
-  #parkRest(batch, from) {
-    for (const entry of batch.slice(from)) {
-      if (entry.isInternal) process.nextTick(() => this.#emit('internalMessage', entry));
-      else this.#park(entry);
-    }
-    this.#schedule(true);
-  }
-
-  /** A listener came, or something that was waited for: what is parked is delivered in the next tick. */
-  #schedule(mustHold) {
-    if (mustHold && !this.#isHolding) {
+  /** Deliveries happen in a tick of their own: a listener that throws then stops nothing, as in stock. */
+  #schedule() {
+    if (!this.#isHolding) {
       this.#isHolding = true;
       this.#native.hold();
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    process.nextTick(() => this.#deliverParked());
+    this.#runInContext(process.nextTick, process, () => this.#run());
   }
 
   /** Any new listener may be one for 'message': it is added only after this event. */
   listenerAdded() {
-    if (this.#parked.length > 0) this.#schedule(false);
+    if (this.#parked.length > 0) this.#schedule();
   }
 
-  #deliverParked() {
+  get #canDeliver() {
+    return !this.#isWaiting && this.#target.listenerCount('message') > 0;
+  }
+
+  /** The next entry to emit, or undefined. User messages that cannot be delivered are parked on the way. */
+  #next(position) {
+    if (this.#parked.length > position.parked && this.#canDeliver) {
+      return this.#parked[position.parked++];
+    }
+    while (position.arrived < this.#arrived.length) {
+      const entry = this.#arrived[position.arrived++];
+      if (entry.isInternal) return entry;
+      if (this.#parked.length === position.parked && this.#canDeliver) return entry;
+      this.#parked.push(entry);
+    }
+    return undefined;
+  }
+
+  #run() {
     this.#isScheduled = false;
-    if (this.#isDelivering) return; // a tick between two messages: the loop below goes on with the next one
-    this.#isDelivering = true;
-    let count = 0;
-    let cost = 0;
+    if (this.#isRunning) return; // a tick between two messages: the loop below goes on
+    this.#isRunning = true;
+    const position = { arrived: 0, parked: 0 };
+    const delivered = { counts: [0, 0], costs: [0, 0] };
     try {
-      while (count < this.#parked.length && !this.#isWaiting && this.#hasListener) {
-        if (count > 0) runNextTicks();
-        const entry = this.#parked[count++];
-        cost += entry.cost;
-        this.#emit('message', entry);
+      let entry = this.#next(position);
+      while (entry) {
+        const lane = entry.isInternal ? 1 : 0;
+        delivered.counts[lane]++;
+        delivered.costs[lane] += entry.cost;
+        this.#emit(entry);
+        runNextTicks(); // between two messages, as if each had come alone; the channel may end in it
+        entry = this.#next(position);
       }
     } finally {
-      this.#isDelivering = false;
-      this.#parked.splice(0, count);
-      this.#native.deliver(count, cost);
-      this.#afterDelivery();
+      this.#isRunning = false;
+      this.#afterRun(position, delivered);
     }
   }
 
-  #afterDelivery() {
-    const canGoOn = this.#parked.length > 0 && !this.#isWaiting && this.#hasListener;
-    if (canGoOn) this.#schedule(true);
-    if (this.#isHolding && !this.#isScheduled) {
+  #afterRun(position, { counts, costs }) {
+    this.#arrived.splice(0, position.arrived);
+    this.#parked.splice(0, position.parked);
+    for (const lane of [0, 1]) {
+      if (counts[lane] > 0) this.#native.deliver(lane, counts[lane], costs[lane]);
+    }
+    if (this.#arrived.length > 0 || (this.#parked.length > 0 && this.#canDeliver)) {
+      this.#schedule(); // a listener threw
+    } else if (this.#isHolding && !this.#isScheduled) {
       this.#isHolding = false;
       this.#native.release();
     }
   }
 
-  #emit(event, { message, handle }) {
+  #emit({ message, handle, isInternal }) {
+    const event = isInternal ? 'internalMessage' : 'message';
     if (handle === undefined) this.#target.emit(event, message, undefined);
-    else if (event === 'message') this.#emitWithHandle(event, message, handle);
-    else if (this.#target.listenerCount(event) > 0) this.#emitWithHandle(event, message, handle);
-    else this.#native.refuse(handle.id, REFUSED.NO_LISTENER);
+    else if (isInternal) this.#emitInternalWithHandle(message, handle);
+    else this.#emitWithHandle(message, handle);
   }
 
-  #emitWithHandle(event, message, info) {
-    if (!handles.isKnown(info.type)) {
-      this.#native.refuse(info.id, REFUSED.POLICY);
+  #emitInternalWithHandle(message, handle) {
+    if (this.#target.listenerCount('internalMessage') === 0) {
+      this.#arrivals.refuse(handle);
       return;
     }
-    const fd = this.#native.adopt(info.id);
-    if (fd < 0) return; // discarded: the channel ended meanwhile
-    const isUser = event === 'message';
-    let isReady = false;
-    this.#isWaiting ||= isUser;
-    info.holdWrites = (gate) => this.#holdWrites(info.id, gate);
+    const ready = (object) => this.#target.emit('internalMessage', message, object);
+    this.#arrivals.open(handle, ready, () => {});
+  }
+
+  /** Those behind it wait until the handle is usable: order is kept. */
+  #emitWithHandle(message, handle) {
+    this.#isWaiting = true;
+    const goOn = () => {
+      this.#isWaiting = false;
+      if (!this.#isRunning && this.#parked.length > 0) this.#schedule();
+    };
     const ready = (object) => {
-      isReady = true;
-      this.#stopWaiting(isUser);
-      this.#native.taken(info.id);
-      this.#target.emit(event, message, object);
+      goOn();
+      this.#target.emit('message', message, object);
     };
-    const failed = () => {
-      this.#stopWaiting(isUser);
-      this.#written.delete(info.id);
-      this.#native.refuse(info.id, REFUSED.UNUSABLE);
-    };
-    try {
-      handles.got(fd, info, this.#bookkeeping, ready, failed);
-    } catch (error) {
-      if (isReady) throw error; // a listener's
-      this.#closeFd(fd);
-      failed();
-    }
-  }
-
-  #stopWaiting(isUser) {
-    if (isUser) this.#isWaiting = false;
-    if (this.#parked.length > 0) this.#schedule(true);
-  }
-
-  /** A socket came whose sender still has bytes to write: it waits for them. */
-  #holdWrites(id, gate) {
-    if (this.#written.has(id)) this.#openGate(gate, this.#written.get(id));
-    else this.#gates.set(id, gate);
-  }
-
-  #openGate(gate, failed) {
-    if (failed) gate.fail(forkwireError('ERR_FORKWIRE_WRITES_LOST'));
-    else gate.open();
-  }
-
-  /** The sender of a socket is through with its writes. The socket itself may still be parked. */
-  writesDone(id, failed) {
-    const gate = this.#gates.get(id);
-    if (gate) this.#openGate(gate, failed);
-    else this.#written.set(id, failed);
-    this.#gates.delete(id);
-  }
-
-  /** Nobody will say any more what became of the writes before those of our sockets. */
-  giveUpWrites() {
-    for (const gate of this.#gates.values()) this.#openGate(gate, true);
-    this.#gates.clear();
+    this.#arrivals.open(handle, ready, goOn);
   }
 
   /** The channel is over: what nobody took is dropped. */
   end() {
-    this.#parked = [];
+    this.#arrived.length = 0;
+    this.#parked.length = 0;
   }
 }
 

@@ -59,8 +59,7 @@ function drainBeforeExit(child, channel) {
       proceed();
       return;
     }
-    channel.peerDied();
-    process.nextTick(() => {
+    channel.peerDied(() => {
       if (exitCode === NO_ADDON_EXIT_CODE && channel.peerPid === 0) {
         child.emit('error', forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid }));
       }

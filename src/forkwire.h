@@ -95,7 +95,7 @@ typedef struct fw_message_s {
   fw_encoding_t encoding;
   const uint8_t* data;
   size_t size;                  /* bytes */
-  size_t cost;                  /* bytes of credit, to give to fw_channel_deliver() */
+  size_t cost;                  /* bytes of credit, for fw_channel_deliver() */
   const fw_handle_in_t* handle; /* NULL without one */
 } fw_message_t;
 
@@ -124,8 +124,7 @@ typedef struct fw_callbacks_s {
   void (*on_lost)(void* data, uint64_t id);
   /* The peer said HELLO. */
   void (*on_hello)(void* data, uint32_t pid);
-  /* A read is through. What it brought should be handed on before this returns; what is
-   * kept for later is to be named with fw_channel_park(). */
+  /* A read is through. */
   void (*on_batch)(void* data);
   /* Bytes left from the loop: fw_channel_queued() or fw_channel_written() changed. */
   void (*on_progress)(void* data);
@@ -182,9 +181,7 @@ uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane);
 /* Whether the peer reads no more; what it wrote may still arrive. */
 int fw_channel_is_broken(const fw_channel_t* channel);
 
-/* Within on_batch: `count` messages of what it brought, with `cost` bytes, wait for a listener. */
-void fw_channel_park(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost);
-/* Parked messages were given to a listener or dropped. */
+/* `count` messages that on_message reported were given to a listener, or dropped: their credit goes back. */
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost);
 
 /* The descriptor of an arrived handle becomes the caller's: the descriptor, or UV_ENOENT. */

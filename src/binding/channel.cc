@@ -5,7 +5,7 @@
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
-constexpr size_t kExactFrom = 1024;         // longer texts are measured before they are encoded
+constexpr size_t kExactFrom = 1024; // longer texts are measured before they are encoded
 
 enum {
   kQueued = 0,
@@ -60,7 +60,6 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
   return DefineClass(env, "Channel",
                      {InstanceMethod<&Channel::Send>("send"),
                       InstanceMethod<&Channel::Flush>("flush"),
-                      InstanceMethod<&Channel::Park>("park"),
                       InstanceMethod<&Channel::Deliver>("deliver"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
                       InstanceMethod<&Channel::Adopt>("adopt"),
@@ -333,13 +332,8 @@ Napi::Value Channel::Flush(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value Channel::Park(const Napi::CallbackInfo& info) {
-  if (core_ != nullptr) fw_channel_park(core_, FW_LANE_USER, Id(info[0]), Id(info[1]));
-  return info.Env().Undefined();
-}
-
 Napi::Value Channel::Deliver(const Napi::CallbackInfo& info) {
-  if (core_ != nullptr) fw_channel_deliver(core_, FW_LANE_USER, Id(info[0]), Id(info[1]));
+  if (core_ != nullptr) fw_channel_deliver(core_, Lane(info[0]), Id(info[1]), Id(info[2]));
   return info.Env().Undefined();
 }
 

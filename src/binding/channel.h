@@ -38,7 +38,6 @@ private:
 
   Napi::Value Send(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
-  Napi::Value Park(const Napi::CallbackInfo& info);
   Napi::Value Deliver(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
   Napi::Value Adopt(const Napi::CallbackInfo& info);

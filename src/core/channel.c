@@ -170,8 +170,6 @@ int fw__channel_read(fw_channel_t* channel, size_t budget) {
 static void on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   channel->has_events = 1;
-  channel->batch_count[message->lane]++;
-  channel->batch_cost[message->lane] += message->cost;
   channel->callbacks.on_message(channel->data, message);
 }
 
@@ -188,25 +186,12 @@ static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, 
   if (!channel->in_batch) schedule(channel, 1);
 }
 
-/* What was delivered is credited; what is parked waits. */
-static void settle_batch(fw_channel_t* channel) {
-  for (int lane = 0; lane < FW_N_LANES; lane++) {
-    uint64_t count = channel->batch_count[lane] - channel->parked_count[lane];
-    uint64_t cost = channel->batch_cost[lane] - channel->parked_cost[lane];
-    if (channel->batch_count[lane] > 0)
-      fw_read_queue_deliver(&channel->in, (fw_lane_t)lane, count, cost);
-    channel->batch_count[lane] = channel->batch_cost[lane] = 0;
-    channel->parked_count[lane] = channel->parked_cost[lane] = 0;
-  }
-}
-
 static void report_batch(fw_channel_t* channel) {
   if (!channel->has_events || channel->in_batch) return;
   channel->has_events = 0;
   channel->in_batch = 1;
   channel->callbacks.on_batch(channel->data);
   channel->in_batch = 0;
-  settle_batch(channel);
   if (!channel->is_closing) fw__channel_write(channel);
 }
 
@@ -618,15 +603,10 @@ int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) 
 
 /* --------------------------------------------------------------- delivery */
 
-void fw_channel_park(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
-  channel->parked_count[lane] += count;
-  channel->parked_cost[lane] += cost;
-}
-
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
   if (channel->is_closing) return;
   fw_read_queue_deliver(&channel->in, lane, count, cost);
-  schedule(channel, 1);
+  if (!channel->in_batch) schedule(channel, 1);
 }
 
 int fw_channel_adopt(fw_channel_t* channel, uint64_t id) {
@@ -658,7 +638,7 @@ void fw_channel_hold(fw_channel_t* channel) {
 
 void fw_channel_release(fw_channel_t* channel) {
   channel->holds--;
-  schedule(channel, 1);
+  if (!channel->in_batch) schedule(channel, 1);
 }
 
 void fw_channel_ref(fw_channel_t* channel) {

@@ -36,12 +36,7 @@ struct fw_channel_s {
   size_t n_counts;
   size_t counts_capacity;
 
-  /* What one read brought, by lane, and what of it waits for a listener. */
-  uint64_t batch_count[FW_N_LANES];
-  uint64_t batch_cost[FW_N_LANES];
-  uint64_t parked_count[FW_N_LANES];
-  uint64_t parked_cost[FW_N_LANES];
-  int has_events;
+  int has_events; /* something for on_batch */
   int in_batch;
 
   /* Writing. */

@@ -11,8 +11,12 @@ static uint64_t now_ms(void) {
   return uv_hrtime() / 1000000;
 }
 
+static int is_over(const fw_channel_t* channel) {
+  return channel->is_closing || channel->is_eof || channel->is_broken;
+}
+
 static int is_done(const fw_channel_t* channel) {
-  if (channel->is_closing || channel->is_eof || channel->is_broken) return 1;
+  if (is_over(channel)) return 1;
   return fw_write_queue_size(&channel->out) == 0 && channel->ledger.n_resend == 0 &&
          fw_ledger_all_landed(&channel->ledger);
 }
@@ -86,6 +90,9 @@ static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn
   uint64_t wait;
   struct pollfd* entries = calloc(n_channels > 0 ? n_channels : 1, sizeof(*entries));
   if (entries == NULL) return;
+  /* Control frames that are due are laid out only by a turn: what looks done may still owe them. */
+  for (size_t i = 0; i < n_channels; i++)
+    if (!is_over(channels[i])) turn(channels[i]);
   while ((wait = flush_turn(channels, n_channels, turn, &progress)) > 0)
     if (!progress) wait_for_any(channels, n_channels, entries, wait);
   free(entries);

@@ -165,20 +165,20 @@ static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound, int is_owned) {
   return 0;
 }
 
+/* Whether the handle it came with was refused or discarded, perhaps while it waited. */
+static int is_gone(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
+  return inbound->has_handle && fw_ledger_find(queue->ledger, inbound->handle_id) == NULL;
+}
+
 /* A message is complete. 0 or UV_ENOMEM. */
 static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound, int is_owned) {
-  if (queue->dropping || inbound->refused) {
+  if (queue->dropping || is_gone(queue, inbound)) {
     drop(queue, which, inbound);
     return 0;
   }
   if (must_wait(queue, which, inbound)) return hold(&queue->lanes[which], inbound, is_owned);
   report(queue, which, inbound);
   return 0;
-}
-
-/* Whether the handle it waited with was refused or discarded meanwhile. */
-static int is_gone(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
-  return inbound->has_handle && fw_ledger_find(queue->ledger, inbound->handle_id) == NULL;
 }
 
 static void release_lane(fw_read_queue_t* queue, fw_lane_t which) {

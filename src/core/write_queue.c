@@ -497,8 +497,9 @@ static void keep_control_frames(fw_write_queue_t* queue, size_t at) {
     fw_frame_t frame;
     fw_frame_decode(bytes + at, &frame);
     size_t whole = FW_FRAME_HEADER_SIZE + frame.size;
+    int is_of_dropped = frame.kind == FW_KIND_WRITES_DONE && frame.id > queue->ledger->sent_id;
     int is_dropped = fw_frame_is_message(&frame) || frame.kind == FW_KIND_BATCH ||
-                     frame.kind == FW_KIND_HANDLE_FD;
+                     frame.kind == FW_KIND_HANDLE_FD || is_of_dropped;
     if (!is_dropped) {
       memmove(bytes + kept, bytes + at, whole);
       kept += whole;
