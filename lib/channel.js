@@ -149,7 +149,7 @@ class Channel {
 
   #refused(status, options, callback) {
     if (status === UV_EMSGSIZE) {
-      throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE', 'the peer accepts');
+      throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     }
     if (options.swallowErrors) return;
     const error = errors.errnoError(status, 'write');
@@ -256,9 +256,9 @@ class Channel {
   }
 
   #violation() {
-    const { rule, kind, offset, detail } = this.#native.violation();
+    const { rule, kind, offset } = this.#native.violation();
     if (rule === 'version') return this.#error('ERR_FORKWIRE_VERSION');
-    if (rule === 'too-large') return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE', detail);
+    if (rule === 'too-large') return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     return this.#error('ERR_FORKWIRE_PROTOCOL', `${kind} frame at byte ${offset}: ${rule}`);
   }
 

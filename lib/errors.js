@@ -12,7 +12,8 @@ const MESSAGES = {
   ERR_FORKWIRE_HANDLE_LOST: () =>
     'A message was dropped: its handle did not arrive and its sender is gone',
   ERR_FORKWIRE_HANDLE_STATE: (what) => `This handle cannot be sent: ${what}`,
-  ERR_FORKWIRE_MESSAGE_TOO_LARGE: (limit) => `The message is larger than ${limit} bytes`,
+  ERR_FORKWIRE_MESSAGE_TOO_LARGE: () =>
+    'The message is larger than the largest that its receiver accepts',
   ERR_FORKWIRE_NO_BINARY: (what) => what,
   ERR_FORKWIRE_NO_HELLO: () =>
     "The child could not load forkwire's addon, see its stderr; fork it with { channel: 'node' }",
