@@ -1,0 +1,272 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const net = require('node:net');
+const { once } = require('node:events');
+const { loadChannelAddon } = require('../helpers/channel-addon');
+const { until } = require('../helpers/until');
+
+const USER = 0;
+const INTERNAL = 1;
+const JSON_TEXT = 1;
+const NONE = -1;
+
+/** One channel of the addon, with what its callbacks noted. */
+class Channel {
+  constructor(addon, fd, { endStall = 0, exitStall = 200, exitTotal = 1000, max = 0 } = {}) {
+    this.addon = addon;
+    this.number = addon.open(fd, endStall, exitStall, exitTotal, max);
+    this.seen = [];
+  }
+
+  get lines() {
+    this.seen.push(...this.addon.lines(this.number).split('\n').filter(Boolean));
+    return this.seen;
+  }
+
+  call(name, ...args) {
+    return this.addon.call(this.number, name, ...args);
+  }
+
+  send(text, { lane = USER, fd = NONE, token = 0, dup = true, flags = 0 } = {}) {
+    return this.addon.send(this.number, lane, JSON_TEXT, text, fd, token, dup ? 1 : 0, flags);
+  }
+
+  saw(start) {
+    return this.lines.filter((line) => line.startsWith(start));
+  }
+
+  waitFor(start, count = 1) {
+    return until(() => this.saw(start).length >= count, `${start} (${count})`);
+  }
+}
+
+describe('the channel of the core', () => {
+  let addon;
+  let channels;
+  let sockets;
+
+  before(function build() {
+    this.timeout(120_000);
+    addon = loadChannelAddon();
+  });
+
+  beforeEach(() => {
+    channels = [];
+    sockets = [];
+  });
+
+  afterEach(async () => {
+    for (const channel of channels) channel.call('close');
+    for (const socket of sockets) socket.destroy();
+    for (const channel of channels) await channel.waitFor('closed');
+  });
+
+  const open = (fd, options) => {
+    const channel = new Channel(addon, fd, options);
+    channels.push(channel);
+    return channel;
+  };
+
+  const pair = (options) => addon.socketPair().map((fd) => open(fd, options));
+
+  /** The descriptor of a connected TCP socket that belongs to the test. */
+  async function tcpDescriptor() {
+    const server = net.createServer((socket) => sockets.push(socket)).listen(0);
+    await once(server, 'listening');
+    const socket = net.connect(server.address().port);
+    await once(socket, 'connect');
+    await until(() => sockets.length > 0);
+    sockets.push(socket);
+    server.close();
+    return socket._handle.fd;
+  }
+
+  it('says HELLO at once on both ends, and reports one batch a read', async () => {
+    const [a, b] = pair();
+    a.send('1');
+    a.send('2', { lane: INTERNAL });
+    await b.waitFor('batch');
+    assert.equal(b.lines[0], 'hello');
+    assert.deepEqual(
+      b.saw('message').map((line) => line.match(/lane=(\d).*text=(.*)/).slice(1)),
+      [
+        ['0', '1'],
+        ['1', '2'],
+      ],
+    );
+    await a.waitFor('hello');
+  });
+
+  it('gathers the sends of a turn', async () => {
+    const [a, b] = pair();
+    for (let i = 0; i < 100; i++) a.send(`${i}`);
+    await b.waitFor('message', 100);
+    assert.ok(b.saw('batch').length <= 20, `${b.saw('batch').length} batches`);
+    assert.equal(a.call('written', USER), 100);
+    assert.equal(a.call('queued'), 0);
+  });
+
+  it('ends at once when nothing is outstanding, and the peer answers', async () => {
+    const [a, b] = pair();
+    await a.waitFor('hello');
+    assert.equal(a.call('end'), 1);
+    await b.waitFor('end peer');
+    await a.waitFor('closed');
+    await b.waitFor('closed');
+    assert.deepEqual(a.saw('end'), []);
+  });
+
+  it('needs no answer when both ends say END', async () => {
+    const [a, b] = pair();
+    await Promise.all([a.waitFor('hello'), b.waitFor('hello')]);
+    a.call('end');
+    b.call('end');
+    await a.waitFor('closed');
+    await b.waitFor('closed');
+    assert.deepEqual(b.saw('end peer'), []);
+  });
+
+  it('delivers what came before END, and nothing that comes after', async () => {
+    const [a, b] = pair();
+    a.send('1');
+    a.call('end');
+    assert.equal(a.send('2'), -32);
+    await b.waitFor('end peer');
+    assert.equal(b.saw('message').length, 1);
+  });
+
+  it('keeps END back while the peer holds', async () => {
+    const [a, b] = pair();
+    const fd = await tcpDescriptor();
+    b.call('hold');
+    a.send('1', { fd, token: 5 });
+    a.call('end');
+    await b.waitFor('message');
+    assert.deepEqual(b.saw('end'), []);
+    const taken = b.call('adopt', 1);
+    assert.ok(taken >= 0);
+    fs.closeSync(taken);
+    assert.equal(b.call('taken', 1), 0);
+    b.call('release');
+    await a.waitFor('end own');
+    assert.deepEqual(a.saw('settled'), ['settled 5 taken 0']);
+  });
+
+  it('reports a handle as taken, refused or returned, once', async () => {
+    const [a, b] = pair();
+    const fd = await tcpDescriptor();
+    for (const token of [1, 2, 3]) a.send('1', { fd, token });
+    await b.waitFor('message', 3);
+    fs.closeSync(b.call('adopt', 1));
+    b.call('taken', 1);
+    b.call('refuse', 2, 2);
+    await a.waitFor('settled', 2);
+    b.call('close');
+    await a.waitFor('end died');
+    assert.deepEqual(a.saw('settled').sort(), [
+      'settled 1 taken 0',
+      'settled 2 returned 2',
+      'settled 3 returned 0',
+    ]);
+  });
+
+  it('returns queued handles when a flush before END makes no progress', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours, { endStall: 100 });
+    const fd = await tcpDescriptor();
+    while (a.call('queued') === 0) a.send('x'.repeat(100_000));
+    a.send('1', { fd, token: 7 });
+    assert.equal(a.call('end'), 0);
+    await a.waitFor('end own');
+    assert.deepEqual(a.saw('settled'), ['settled 7 returned 0']);
+    fs.closeSync(theirs);
+    await a.waitFor('closed');
+  });
+
+  it('ends a channel whose peer breaks a rule, and names the rule', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours);
+    fs.writeSync(theirs, Buffer.alloc(16));
+    await a.waitFor('closed');
+    assert.deepEqual(a.saw('end'), ['end violation kind']);
+    fs.closeSync(theirs);
+  });
+
+  it('tells counts before a message that is sent behind them', async () => {
+    const [a, b] = pair();
+    a.call('setClosed', 9, 1);
+    a.call('setClosed', 9, 2);
+    a.send('1');
+    await b.waitFor('message');
+    assert.deepEqual(
+      b.lines.filter((line) => /^(counts|message)/.test(line)).map((line) => line.split(' ')[0]),
+      ['counts', 'message'],
+    );
+    assert.deepEqual(b.saw('counts'), ['counts 9 2']);
+  });
+
+  it('tells of writes that are done, also when that is known before the handle left', async () => {
+    const [a, b] = pair();
+    const fd = await tcpDescriptor();
+    a.send('1', { fd, token: 1, flags: 1 });
+    a.call('writesDone', 1, 0);
+    await b.waitFor('writes-done');
+    assert.deepEqual(b.saw('writes-done'), ['writes-done 1 0']);
+    b.call('refuse', 1, 2);
+    await a.waitFor('settled');
+  });
+
+  it('writes without a turn of the loop in the flush at exit', () => {
+    const [a, b] = pair();
+    for (let i = 0; i < 10; i++) a.send('x'.repeat(1000));
+    a.call('flushFinal');
+    assert.equal(a.call('queued'), 0);
+    assert.deepEqual(b.lines, []);
+  });
+
+  it('gives a stopped reader up after the stall limit, once', () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours, { exitStall: 100 });
+    for (let i = 0; i < 200; i++) a.send('x'.repeat(100_000));
+    const start = performance.now();
+    a.call('flushFinal');
+    const first = performance.now() - start;
+    a.send('1');
+    a.call('flushFinal');
+    const both = performance.now() - start;
+    assert.ok(first >= 95 && first < 1000, `${first} ms`);
+    assert.ok(both < first + 50, `${both} ms`);
+    fs.closeSync(theirs);
+  });
+
+  it('changes nothing when it only writes out', async () => {
+    const [a, b] = pair();
+    a.send('1');
+    a.call('writeOut');
+    b.send('2');
+    await a.waitFor('message');
+    a.send('3');
+    await b.waitFor('message', 2);
+  });
+
+  for (const what of ['close', 'end', 'send', 'flush']) {
+    for (const where of ['message', 'batch', 'hello', 'settled', 'end']) {
+      it(`stands ${what} inside on_${where}`, async () => {
+        const [a, b] = pair();
+        const fd = await tcpDescriptor();
+        addon.actOn(b.number, where, what);
+        for (let i = 0; i < 5; i++) a.send(`${i}`, { fd, token: i });
+        b.send('1', { fd, token: 9 });
+        await until(() => b.lines.length > 1);
+        a.call('close');
+        b.call('close');
+        await a.waitFor('closed');
+        await b.waitFor('closed');
+        assert.deepEqual(b.saw('settled'), ['settled 9 returned 0']);
+        assert.equal(a.saw('settled').length, 5);
+      });
+    }
+  }
+});
