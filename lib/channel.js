@@ -256,10 +256,11 @@ class Channel {
   }
 
   #violation() {
-    const { rule, kind, offset } = this.#native.violation();
+    const { rule, kind, code, offset } = this.#native.violation();
     if (rule === 'version') return this.#error('ERR_FORKWIRE_VERSION');
     if (rule === 'too-large') return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
-    return this.#error('ERR_FORKWIRE_PROTOCOL', `${kind} frame at byte ${offset}: ${rule}`);
+    const name = kind === '?' ? `unknown (${code})` : kind;
+    return this.#error('ERR_FORKWIRE_PROTOCOL', `${name} frame at byte ${offset}: ${rule}`);
   }
 
   #finish(end) {

@@ -15,9 +15,9 @@ const requireOption = (preload) => `--require ${quote(preload)}`;
 
 const nameOf = (pair) => pair.slice(0, pair.indexOf('=', 1));
 
-/** The value of a variable in `NAME=value` pairs; the last one counts. */
+/** The value of a variable in `NAME=value` pairs; the first one counts, as for getenv(3). */
 function valueIn(pairs, name) {
-  const pair = pairs.findLast((candidate) => nameOf(candidate) === name);
+  const pair = pairs.find((candidate) => nameOf(candidate) === name);
   return pair?.slice(name.length + 1);
 }
 

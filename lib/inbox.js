@@ -12,6 +12,10 @@ const INTERNAL = 32;
 const JOINED = 64;
 const ENCODING = 15;
 
+function emitInTick(inbox, entry) {
+  inbox.emit(entry);
+}
+
 class Inbox {
   #target;
   #native;
@@ -112,14 +116,16 @@ class Inbox {
     const position = { arrived: 0, parked: 0 };
     const delivered = { counts: [0, 0], costs: [0, 0] };
     try {
-      let entry = this.#next(position);
-      while (entry) {
+      let isFirst = true;
+      for (let entry = this.#next(position); entry; entry = this.#next(position)) {
         const lane = entry.isInternal ? 1 : 0;
         delivered.counts[lane]++;
         delivered.costs[lane] += entry.cost;
-        this.#emit(entry);
-        runNextTicks(); // between two messages, as if each had come alone; the channel may end in it
-        entry = this.#next(position);
+        // A tick for each, as in stock, so that each has an async context of its own; this one is the first's.
+        if (isFirst) this.emit(entry);
+        else this.#runInContext(process.nextTick, process, emitInTick, this, entry);
+        isFirst = false;
+        runNextTicks(); // and all that it queued, before the next one. The channel may end in it
       }
     } finally {
       this.#isRunning = false;
@@ -141,7 +147,7 @@ class Inbox {
     }
   }
 
-  #emit({ message, handle, isInternal }) {
+  emit({ message, handle, isInternal }) {
     const event = isInternal ? 'internalMessage' : 'message';
     if (handle === undefined) this.#target.emit(event, message, undefined);
     else if (isInternal) this.#emitInternalWithHandle(message, handle);
