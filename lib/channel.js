@@ -171,8 +171,7 @@ class Channel {
   }
 
   #onBadMessage(cause) {
-    const details = { pid: this.peerPid, cause };
-    this.#failure = errors.forkwireError('ERR_FORKWIRE_BAD_MESSAGE', cause.message, details);
+    this.#failure = this.#error('ERR_FORKWIRE_BAD_MESSAGE', cause.message, cause);
     this.#native.rejectMessage();
   }
 
@@ -223,8 +222,9 @@ class Channel {
     diagnostics.warn(this.#error('ERR_FORKWIRE_HANDLE_LOST'));
   }
 
-  #error(code, argument) {
-    return errors.forkwireError(code, argument, { pid: this.peerPid });
+  #error(code, argument, cause) {
+    const relative = this.#target === process ? process.ppid : this.#target.pid;
+    return errors.forkwireError(code, argument, { pid: this.peerPid || relative, cause });
   }
 
   #onProgress() {

@@ -430,6 +430,7 @@ Napi::Value Channel::Violation(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   object["rule"] = violation->rule;
   object["kind"] = fw_frame_name(violation->kind);
+  object["code"] = static_cast<uint32_t>(violation->kind);
   object["offset"] = static_cast<double>(violation->offset);
   object["detail"] = static_cast<double>(violation->detail);
   return object;

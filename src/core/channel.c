@@ -224,6 +224,7 @@ static void on_readable(fw_channel_t* channel, size_t budget) {
   if (fw__channel_read(channel, budget)) channel->is_eof = 1;
   report_batch(channel);
   if (channel->is_closing) return;
+  fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
   watch_missing(channel);
   advance(channel);
 }

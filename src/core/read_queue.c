@@ -528,7 +528,8 @@ static int add_set(fw_read_queue_t* queue, fw_fd_set_t* set) {
 static int check_sets(fw_read_queue_t* queue) {
   fw_frame_t frame = {.kind = FW_KIND_BATCH};
   int header_may_come = queue->streaming_left > 0 || fw_buffer_size(&queue->in) > 0;
-  if (!queue->set.present || queue->set.announced || header_may_come) return 0;
+  int is_waiting = queue->waiting_set.present || (queue->set.present && !queue->set.announced);
+  if (!is_waiting || header_may_come) return 0;
   return violate(queue, &frame, "batch", queue->set.count);
 }
 

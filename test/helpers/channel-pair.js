@@ -1,0 +1,20 @@
+'use strict';
+
+// Two ends of one channel in this process: real sockets, the real addon, two event emitters in place of a child and of
+// `process`.
+
+const EventEmitter = require('node:events');
+const attachment = require('../../lib/attach');
+const { DEFAULTS } = require('../../lib/exit-flush');
+
+/** @param each [options of the left end, options of the right end], beyond the usual ones */
+function channelPair(each = [{}, {}]) {
+  return attachment.socketPair().map((fd, i) => {
+    const target = new EventEmitter();
+    const usual = { serialization: 'json', exitFlush: DEFAULTS, trace: '', endsWithClose: false };
+    const channel = attachment.attach(target, { fd, ...usual, ...each[i] });
+    return { target, channel };
+  });
+}
+
+module.exports = { channelPair };

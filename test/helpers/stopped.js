@@ -1,0 +1,44 @@
+'use strict';
+
+// Children that are stopped or dead while this process does not look.
+
+const fs = require('node:fs');
+
+const stateOf = (pid) => fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()[0];
+
+// Its descriptors are closed when the last of its threads has ended.
+const isDead = (pid) => stateOf(pid) === 'Z' && fs.readdirSync(`/proc/${pid}/task`).length === 1;
+
+function waitBusily(condition) {
+  const end = performance.now() + 5000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`this did not become true: ${condition}`);
+  }
+}
+
+// All of these block: the loop of this process does not turn meanwhile.
+
+function untilStopped(child) {
+  waitBusily(() => stateOf(child.pid) === 'T');
+}
+
+/** Returns when the child is dead, before this process has noticed its end. */
+function untilDead(child) {
+  waitBusily(() => isDead(child.pid));
+}
+
+function stop(child) {
+  child.kill('SIGSTOP');
+  untilStopped(child);
+}
+
+function resume(child) {
+  child.kill('SIGCONT');
+}
+
+function killUnnoticed(child) {
+  child.kill('SIGKILL');
+  untilDead(child);
+}
+
+module.exports = { killUnnoticed, resume, stop, untilDead, untilStopped };

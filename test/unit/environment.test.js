@@ -1,0 +1,108 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { pairsForChild, takeFrom, valueIn } = require('../../lib/environment');
+
+const LIMITS = { stall: 500, total: 5000 };
+const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', exitFlush: LIMITS };
+
+const envOf = (pairs) => Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
+
+describe("the child's environment", () => {
+  for (const preload of [
+    '/a/preload.js',
+    '/with space/p.js',
+    '/with "quotes"/p.js',
+    '/back\\slash/p.js',
+  ]) {
+    for (const given of [
+      [],
+      ['A=1', 'NODE_OPTIONS=--no-warnings'],
+      ['NODE_OPTIONS='],
+      ['NODE_OPTIONS= -r "x y" '],
+    ]) {
+      it(`is what was given again once ${preload} took the channel (${JSON.stringify(given)})`, () => {
+        const env = envOf(pairsForChild(given, preload, CHANNEL));
+        assert.match(env.NODE_OPTIONS, /^--require "/);
+        assert.deepEqual(takeFrom(env, preload), CHANNEL);
+        assert.deepEqual(env, envOf(given));
+      });
+    }
+  }
+
+  it('is not made by changing the given pairs', () => {
+    const given = Object.freeze(['A=1', 'NODE_OPTIONS=x']);
+    const pairs = pairsForChild(given, '/p.js', CHANNEL);
+    assert.ok(pairs.includes('A=1'));
+    assert.deepEqual(given, ['A=1', 'NODE_OPTIONS=x']);
+  });
+
+  it('holds one FORKWIRE_CHANNEL, also if there was one before', () => {
+    const pairs = pairsForChild(['FORKWIRE_CHANNEL=9:9', 'A==b'], '/p.js', CHANNEL);
+    assert.equal(pairs.filter((pair) => pair.startsWith('FORKWIRE_CHANNEL=')).length, 1);
+    assert.match(valueIn(pairs, 'FORKWIRE_CHANNEL'), /^3:4711:/);
+    assert.equal(valueIn(pairs, 'A'), '=b');
+  });
+
+  it('carries the serialization and the limits of the flush', () => {
+    const channel = { ...CHANNEL, serialization: 'advanced', exitFlush: { stall: 1, total: 2 } };
+    const env = envOf(pairsForChild([], '/p.js', channel));
+    assert.deepEqual(takeFrom(env, '/p.js'), channel);
+  });
+});
+
+describe('takeFrom()', () => {
+  it('gives null without a variable, and touches nothing', () => {
+    const env = { NODE_OPTIONS: '--require "/p.js"' };
+    assert.equal(takeFrom(env, '/p.js'), null);
+    assert.deepEqual(env, { NODE_OPTIONS: '--require "/p.js"' });
+  });
+
+  it('gives null for nonsense, and removes it', () => {
+    for (const value of [
+      '',
+      'x',
+      '3',
+      '3:',
+      ':1',
+      '-1:1',
+      '3:1x',
+      ' 3:1',
+      '9999999999:1',
+      '3:1e5',
+    ]) {
+      const env = { FORKWIRE_CHANNEL: value };
+      assert.equal(takeFrom(env, '/p.js'), null, value);
+      assert.deepEqual(env, {});
+    }
+  });
+
+  it('ignores names that it does not know', () => {
+    const env = { FORKWIRE_CHANNEL: '7:8:future=1,serialization=advanced,x' };
+    const { fd, inode, serialization } = takeFrom(env, '/p.js');
+    assert.deepEqual({ fd, inode, serialization }, { fd: 7, inode: 8, serialization: 'advanced' });
+  });
+
+  it("takes 'json' where nothing, or nothing known, is said", () => {
+    for (const value of ['3:1', '3:1:', '3:1:serialization=xml', '3:1:serialization']) {
+      assert.equal(takeFrom({ FORKWIRE_CHANNEL: value }, '/p.js').serialization, 'json');
+    }
+  });
+
+  it('leaves a NODE_OPTIONS alone that does not begin with this preload', () => {
+    const env = {
+      FORKWIRE_CHANNEL: '3:1',
+      NODE_OPTIONS: '--require "/other.js" --require "/p.js"',
+    };
+    takeFrom(env, '/p.js');
+    assert.equal(env.NODE_OPTIONS, '--require "/other.js" --require "/p.js"');
+  });
+});
+
+describe('valueIn()', () => {
+  it('gives the value of the first pair of that name, as getenv(3) does', () => {
+    assert.equal(valueIn(['AB=0', 'A=1', 'A=2'], 'A'), '1');
+    assert.equal(valueIn(['AB=0'], 'A'), undefined);
+    assert.equal(valueIn(['A='], 'A'), '');
+  });
+});

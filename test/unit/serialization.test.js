@@ -1,0 +1,128 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const v8 = require('node:v8');
+const serialization = require('../../lib/serialization');
+
+const { BYTES, JSON_TEXT, LATIN1, UTF8, UTF16, V8_VALUE, codecs, decode, decodeJoined } =
+  serialization;
+
+/** What comes out at the other end; a string is what the addon makes of its bytes again. */
+function travelled(codec, message) {
+  return decode(codec.encodingOf(message), codec.payloadOf(message));
+}
+
+describe("the codec 'json'", () => {
+  const { json } = codecs;
+
+  it('sends strings as they are and everything else as JSON text', () => {
+    assert.deepEqual([json.encodingOf('x'), json.payloadOf('x')], [LATIN1, 'x']);
+    for (const message of [1, true, null, {}, [], { a: [1] }, Buffer.from('x')]) {
+      assert.equal(json.encodingOf(message), JSON_TEXT);
+      assert.equal(json.payloadOf(message), JSON.stringify(message));
+    }
+  });
+
+  it('gives back what JSON keeps', () => {
+    for (const message of ['', 'ü', 1.5, false, null, { a: { b: [null, 'x'] } }]) {
+      assert.deepEqual(travelled(json, message), message);
+    }
+  });
+
+  it('refuses what has no JSON text', () => {
+    const noText = { code: 'ERR_FORKWIRE_EMPTY_MESSAGE' };
+    assert.throws(() => json.payloadOf({ toJSON() {} }), noText);
+    assert.throws(() => json.payloadOf({ toJSON: () => () => {} }), noText);
+  });
+});
+
+describe("the codec 'advanced'", () => {
+  const { advanced } = codecs;
+
+  it('sends strings and Buffers as they are, everything else as a V8 value', () => {
+    assert.equal(advanced.encodingOf('x'), LATIN1);
+    const buffer = Buffer.from('x');
+    assert.deepEqual([advanced.encodingOf(buffer), advanced.payloadOf(buffer)], [BYTES, buffer]);
+    for (const message of [1, null, {}, [buffer], new Uint8Array(1), new Map()]) {
+      assert.equal(advanced.encodingOf(message), V8_VALUE);
+    }
+  });
+
+  it("writes what Node's own v8 module can read where there are no host objects", () => {
+    const message = { map: new Map([[1, { a: [1n, undefined] }]]), date: new Date(5) };
+    assert.deepEqual(v8.deserialize(advanced.payloadOf(message)), message);
+  });
+
+  it('marks views with the tag 0, as in stock', () => {
+    const reader = new v8.DefaultDeserializer(advanced.payloadOf(new Uint8Array([5, 6])));
+    reader.readHeader();
+    reader._readHostObject = function readHostObject() {
+      return { tag: this.readUint32() };
+    };
+    assert.deepEqual(reader.readValue(), { tag: 0 });
+  });
+
+  it('gives views back as what they were, on memory of their own', () => {
+    const memory = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    const message = [
+      Buffer.from(memory.buffer, 1, 3),
+      new Uint16Array(memory.buffer, 2, 2),
+      new DataView(memory.buffer, 3, 4),
+      new Float32Array(memory.buffer, 4, 1),
+    ];
+    const answer = travelled(advanced, message);
+    assert.deepEqual(answer, message);
+    memory.fill(0);
+    assert.notDeepEqual(answer[0], message[0]);
+  });
+});
+
+describe('decode()', () => {
+  it('leaves texts and bytes alone', () => {
+    for (const encoding of [LATIN1, UTF8, UTF16]) assert.equal(decode(encoding, '{"a"'), '{"a"');
+    const bytes = Buffer.from('x');
+    assert.equal(decode(BYTES, bytes), bytes);
+  });
+
+  it('throws for what is no JSON and no V8 value', () => {
+    for (const text of ['', '{', '{"a":1}x', 'undefined']) {
+      assert.throws(() => decode(JSON_TEXT, text), SyntaxError);
+    }
+    for (const bytes of ['', '00', 'ff0f', 'ff0f6f', 'ff0f5c63', 'ffff0f']) {
+      assert.throws(() => decode(V8_VALUE, Buffer.from(bytes, 'hex')), Error, bytes);
+    }
+  });
+
+  it('throws for a text that no string can hold', () => {
+    assert.throws(() => decode(JSON_TEXT, undefined), TypeError);
+    assert.throws(() => decode(LATIN1, undefined), TypeError);
+  });
+});
+
+describe('decodeJoined()', () => {
+  const joined = (texts) =>
+    decodeJoined(`[${texts.join(',')}]`, texts.length, () => texts.map(({ length }) => length));
+
+  it('gives one message a text', () => {
+    assert.deepEqual(joined(['1']), [1]);
+    assert.deepEqual(joined(['1', '"a,b"', '[1,2]', '{"a":[]}', 'null']), [
+      1,
+      'a,b',
+      [1, 2],
+      { a: [] },
+      null,
+    ]);
+  });
+
+  it('throws when one of them is broken', () => {
+    for (const texts of [['1', '{'], ['{', '1'], ['1', 'x', '2'], ['1 2']]) {
+      assert.throws(() => joined(texts), SyntaxError);
+    }
+  });
+
+  it('throws when broken ones make a whole one, or one looks like two', () => {
+    for (const texts of [['{"a":1', '"b":2}'], ['"a', 'b"'], ['[1', '2]'], ['1,2'], ['1,2', '3']]) {
+      assert.throws(() => joined(texts), SyntaxError, texts.join());
+    }
+  });
+});

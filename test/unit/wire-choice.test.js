@@ -1,0 +1,99 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const { chooseWire } = require('../../lib/wire-choice');
+
+const notPrivileged = () => false;
+
+function choose(options = {}, slot = 3, isPrivileged = notPrivileged) {
+  const args = [process.execPath, ...(options.args ?? []), 'script.js'];
+  const given = { file: process.execPath, envPairs: [], ...options, args };
+  return chooseWire(given, slot, isPrivileged);
+}
+
+describe('chooseWire()', () => {
+  it("gives 'native' for this Node with a channel at 3 or higher", () => {
+    assert.equal(choose(), 'native');
+    assert.equal(choose({}, 10), 'native');
+  });
+
+  it("gives 'node' for a channel at 0 to 2, a uid or a gid", () => {
+    for (const slot of [0, 1, 2]) assert.equal(choose({}, slot), 'node');
+    for (const name of ['uid', 'gid']) {
+      assert.equal(choose({ [name]: 0 }), 'node');
+      assert.equal(choose({ [name]: undefined }), 'native');
+      assert.equal(choose({ [name]: null }), 'native');
+    }
+  });
+
+  const forbidden = [
+    '--watch',
+    '--watch-path=.',
+    '--watch-preserve-output',
+    '--permission',
+    '--experimental-permission',
+    '--no-addons',
+    '--env-file=.env',
+    '--env-file-if-exists=.env',
+    '--run=test',
+    '--build-snapshot',
+    '--build-snapshot-config=x',
+  ];
+  for (const option of forbidden) {
+    it(`gives 'node' for ${option}, as an argument and in NODE_OPTIONS`, () => {
+      assert.equal(choose({ args: [option] }), 'node');
+      assert.equal(choose({ args: ['--no-warnings', option] }), 'node');
+      assert.equal(choose({ args: ['-r', 'x', option] }), 'node');
+      assert.equal(choose({ args: ['--require=x', option] }), 'node');
+      assert.equal(choose({ args: ['--disable-warning', 'DEP0001', option] }), 'node');
+      for (const value of [option, `--no-warnings  ${option}`, `-r "a b"\t${option} -r c`]) {
+        assert.equal(choose({ envPairs: [`NODE_OPTIONS=${value}`] }), 'node');
+      }
+    });
+
+    it(`does not mind ${option} behind the script`, () => {
+      assert.equal(choose({ args: ['other.js', option] }), 'native');
+      assert.equal(choose({ args: ['--no-warnings', '--', 'other.js', option] }), 'native');
+    });
+  }
+
+  it("gives 'node' for node inspect", () => {
+    assert.equal(choose({ args: ['inspect'] }), 'node');
+    assert.equal(choose({ args: ['other.js', 'inspect'] }), 'native');
+  });
+
+  it('reads arguments that are no strings', () => {
+    assert.equal(choose({ args: [Buffer.from('--watch')] }), 'node');
+    assert.equal(choose({ args: [1, '--watch'] }), 'native');
+  });
+
+  it('looks for the program in the PATH of the child, from its working directory', () => {
+    const [folder, name] = [path.dirname(process.execPath), path.basename(process.execPath)];
+    const inPath = (PATH, more) => choose({ file: name, envPairs: [`PATH=${PATH}`], ...more });
+    assert.equal(inPath(folder), 'native');
+    assert.equal(inPath(`/nowhere:${folder}`), 'native');
+    assert.equal(inPath('/nowhere'), 'node');
+    assert.equal(inPath('.', { cwd: folder }), 'native');
+    assert.equal(choose({ file: `./${name}`, cwd: folder }), 'native');
+    assert.equal(choose({ file: name }), 'node');
+  });
+
+  it("gives 'node' for other programs, and for what is none", () => {
+    for (const file of ['/bin/sh', '/nowhere', '/', __filename])
+      assert.equal(choose({ file }), 'node');
+  });
+
+  it("gives 'node' for a program whose NODE_OPTIONS the kernel makes it ignore", () => {
+    const asked = [];
+    const isPrivileged = (file) => asked.push(file) > 0;
+    assert.equal(choose({}, 3, isPrivileged), 'node');
+    assert.deepEqual(asked, [process.execPath]);
+  });
+
+  it('does what `channel` says, whatever else there is', () => {
+    assert.equal(choose({ channel: 'node' }), 'node');
+    assert.equal(choose({ channel: 'native', file: '/bin/sh', uid: 0 }, 0), 'native');
+    assert.throws(() => choose({ channel: 'other' }), { code: 'ERR_INVALID_ARG_VALUE' });
+  });
+});
