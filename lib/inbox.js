@@ -66,12 +66,16 @@ class Inbox {
 
   /** Messages that came joined cost the same each, as far as the credit goes: the sum is what must be right. */
   #decodeRun(text, count, run, cost) {
-    const messages = decodeJoined(text, count, () => this.#native.runSizes(run));
+    const messages = [];
     const share = Math.floor(cost / count);
     const rest = cost - share * (count - 1);
-    for (let i = 0; i < count; i++) {
-      const own = i === count - 1 ? rest : share;
-      this.#arrived.push({ message: messages[i], handle: undefined, cost: own, isInternal: false });
+    try {
+      decodeJoined(text, count, () => this.#native.runSizes(run), messages);
+    } finally {
+      for (const [i, message] of messages.entries()) {
+        const own = i === count - 1 ? rest : share;
+        this.#arrived.push({ message, handle: undefined, cost: own, isInternal: false });
+      }
     }
   }
 

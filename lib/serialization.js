@@ -87,22 +87,24 @@ function decode(encoding, payload) {
   }
 }
 
-/** `count` messages whose JSON texts were joined to an array. `sizes()` gives their lengths when that fails:
- * two broken texts can make a whole one. */
-function decodeJoined(text, count, sizes) {
+/** Appends to `messages` the `count` whose JSON texts were joined to an array. Where that does not parse, or not to as
+ * many, since two broken texts can make a whole one, `sizes()` gives their lengths: those before the broken one
+ * are appended, then it throws. */
+function decodeJoined(text, count, sizes, messages) {
   try {
-    const messages = JSON.parse(text);
-    if (messages.length === count) return messages;
+    const parsed = JSON.parse(text);
+    if (parsed.length === count) {
+      messages.push(...parsed);
+      return;
+    }
   } catch {
     // One of them is broken; the loop below finds out which.
   }
-  const messages = [];
   let start = 1;
   for (const size of sizes()) {
     messages.push(JSON.parse(text.slice(start, start + size)));
     start += size + 1;
   }
-  return messages;
 }
 
 module.exports = { BYTES, JSON_TEXT, LATIN1, UTF16, UTF8, V8_VALUE, codecs, decode, decodeJoined };

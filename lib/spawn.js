@@ -30,9 +30,8 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
   return slot === stdio.lastIndexOf('ipc') ? slot : -1;
 }
 
-function prepare(options, slot, preload, ours, theirs) {
+function prepare(options, slot, preload, exitFlush, [ours, theirs]) {
   const serialization = options.serialization ?? 'json';
-  const exitFlush = exitLimits(options.exitFlush);
   const channel = { fd: slot, inode: attachment.inode(theirs), serialization, exitFlush };
   options.stdio = options.stdio.with(slot, theirs);
   options.envPairs = pairsForChild(options.envPairs, preload, channel);
@@ -69,9 +68,11 @@ function drainBeforeExit(child, channel) {
 }
 
 function spawnNative(child, options, slot, preload, spawn) {
+  const exitFlush = exitLimits(options.exitFlush); // throws, so before there are descriptors
+  const exitFlush = exitLimits(options.exitFlush);
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) throw errnoError(pair, 'socketpair');
-  const channelOptions = prepare(options, slot, preload, pair[0], pair[1]);
+  const channelOptions = prepare(options, slot, preload, exitFlush, pair);
   const status = start(child, options, spawn, pair);
   if (status === UV_EMFILE || status === UV_ENFILE) {
     attachment.closeFd(pair[0]);

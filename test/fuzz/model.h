@@ -79,6 +79,8 @@ static int adopt_id(int end, uint64_t id);
 static int take_id(int end, uint64_t id);
 static int refuse_id(int end, uint64_t id, fw_refused_reason_t reason);
 static void credit(int end, fw_lane_t lane, size_t cost);
+/* Whether an end closed what was not adopted, though it does not say yet that it is over. */
+static int has_discarded(int end);
 
 static inline void check(int is_true, const char* what) {
   if (!is_true) world_fail(what);
@@ -290,7 +292,7 @@ static inline void give_one(int end, int lane, uint32_t fate) {
   const item_t* item = &side->inbox[lane][side->n_given[lane]++];
   const send_t* sent = &sends[item->send];
   credit(end, (fw_lane_t)lane, item->cost);
-  if (!sent->has_handle) return;
+  if (!sent->has_handle || has_discarded(end)) return;
   if (fate == 0) {
     refuse(end, item->send, FW_REFUSED_POLICY);
     return;

@@ -118,7 +118,6 @@ describe('what a socket has read', () => {
     const next = new net.Socket({ handle, readable: true, writable: true });
     assert.equal(String((await once(next, 'data'))[0]), 'not for this socket');
     next.destroy();
-    internals.addConnections(one.server, -1);
     await closeAll(one);
   });
 });

@@ -100,8 +100,17 @@ describe('decode()', () => {
 });
 
 describe('decodeJoined()', () => {
-  const joined = (texts) =>
-    decodeJoined(`[${texts.join(',')}]`, texts.length, () => texts.map(({ length }) => length));
+  const joined = (texts, messages = []) => {
+    const sizes = () => texts.map(({ length }) => length);
+    decodeJoined(`[${texts.join(',')}]`, texts.length, sizes, messages);
+    return messages;
+  };
+
+  it('gives those before the broken one', () => {
+    const messages = [];
+    assert.throws(() => joined(['1', '"a"', '{', '2'], messages), SyntaxError);
+    assert.deepEqual(messages, [1, 'a']);
+  });
 
   it('gives one message a text', () => {
     assert.deepEqual(joined(['1']), [1]);

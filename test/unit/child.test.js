@@ -1,0 +1,61 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { fork } = require('../../lib');
+const { fixture, forkFunction } = require('../helpers/fork-fixture');
+const { runFunction } = require('../helpers/run');
+
+describe('a child that takes its channel', () => {
+  it('has nothing but the channel more on process than one without', async () => {
+    const listeners = () => {
+      const names = ['message', 'internalMessage', 'disconnect', 'exit', 'uncaughtException'];
+      return names.map((name) => process.listenerCount(name));
+    };
+    const child = forkFunction({ with: [listeners.toString()] }, (source) => {
+      process.send(require('node:vm').runInThisContext(`(${source})`)());
+    });
+    const [counts] = await once(child, 'message');
+    assert.deepEqual(counts, [0, 0, 0, 1, 0]); // the flush at the exit
+    await once(child, 'close');
+  });
+
+  it('does nothing without a channel in the environment', async () => {
+    const { stdout } = await runFunction(() => {
+      const before = process.eventNames().length;
+      require('../../lib/child').takeChannel('/preload.js');
+      console.log(typeof process.send, process.eventNames().length - before);
+    });
+    assert.equal(stdout, 'undefined 0\n');
+  });
+
+  it('says why it cannot, and ends with 78; the parent hears ERR_FORKWIRE_NO_HELLO', async () => {
+    const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
+    const child = fork(fixture('idle.js'), [], { env, silent: true });
+    const seen = [];
+    for (const name of ['message', 'disconnect', 'exit', 'close']) {
+      child.on(name, () => seen.push(name));
+    }
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    let failure;
+    child.on('error', (error) => {
+      failure = error;
+    });
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.equal(child.exitCode, 78);
+    assert.match(stderr, /^forkwire: .*\/nowhere\/forkwire\.node.*channel: 'node'.*\n$/);
+    assert.equal(failure.code, 'ERR_FORKWIRE_NO_HELLO');
+    assert.equal(failure.pid, child.pid);
+    assert.deepEqual(seen, ['disconnect', 'exit', 'close']);
+  });
+
+  it('that ends with 78 by itself is no error', async () => {
+    const child = forkFunction(() => process.exit(78));
+    child.on('error', assert.fail);
+    const [code] = await once(child, 'close');
+    assert.equal(code, 78);
+  });
+});
