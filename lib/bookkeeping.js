@@ -66,7 +66,10 @@ function watchServer(server) {
   listsOfServer.set(server, lists);
   serversByKey.set(keyOf(serverKeys, server), new WeakRef(server));
   internals.onConnectionClosed(server, () => {
-    for (const list of lists) list.check();
+    for (const list of lists) {
+      list.check();
+      if (list.isOver && !list.isClosing) lists.delete(list);
+    }
   });
   return lists;
 }
@@ -75,7 +78,8 @@ function addToServer(server, lists, list) {
   lists.add(list);
   internals.addWorkerList(server, list);
   list.once('exit', () => {
-    lists.delete(list);
+    // Its answer to close() may still wait for connections of the server itself.
+    if (!list.isClosing) lists.delete(list);
     internals.forgetWorkersIfNone(server);
   });
 }

@@ -113,9 +113,11 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
-    const travel = sendHandle ? this.#travelOf(sendHandle, options) : null;
+    const conversion = sendHandle ? handles.conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
+    // A toJSON() may do anything, also to the handle: only then it is looked at.
     const payload = this.#codec.payloadOf(message);
+    const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
     const status = this.#native.send(
       lane,
       this.#codec.encodingOf(message),
@@ -127,10 +129,10 @@ class Channel {
     return this.#outbox.hasRoom();
   }
 
-  #travelOf(sendHandle, options) {
+  #travelOf(conversion, sendHandle, options) {
     const token = this.#nextToken++;
     const onWritten = (error) => this.#native.writesDone(token, error !== null);
-    const travel = handles.send(sendHandle, options, this.#bookkeeping, onWritten);
+    const travel = conversion.send(sendHandle, options, this.#bookkeeping, onWritten);
     if (travel) travel.token = token;
     return travel;
   }
@@ -272,12 +274,24 @@ class Channel {
     this.#inbox.end();
     this.#bookkeeping.end();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);
-    if (this.#failure) this.#reportFailure();
-    process.nextTick(() => {
-      if (this.#endsWithClose) countClose(target);
-      this.#onFinished?.();
-    });
-    target.emit('disconnect');
+    this.#runSteps(this.#lastSteps());
+  }
+
+  /** What is to be told at the end, in order. */
+  #lastSteps() {
+    const target = this.#target;
+    const steps = [() => target.emit('disconnect')];
+    if (this.#endsWithClose) steps.push(() => countClose(target));
+    if (this.#endsWithClose && !target.pid) steps.reverse(); // stock's order where spawn failed
+    if (this.#failure) steps.unshift(() => this.#reportFailure());
+    if (this.#onFinished) steps.push(this.#onFinished);
+    return steps;
+  }
+
+  /** The first now, each other in a tick of its own: a listener that throws stops none. */
+  #runSteps([first, ...others]) {
+    for (const step of others) process.nextTick(step);
+    first();
   }
 
   #reportFailure() {

@@ -277,10 +277,10 @@ const byType = new Map(
   Object.values(conversions).map((conversion) => [conversion.type, conversion]),
 );
 
-/** What travels for this object, or null; throws for what cannot be sent. */
-function send(object, options, bookkeeping, onWritten) {
+/** The entry of the table for an object; throws for what cannot be sent. */
+function conversionOf(object) {
   for (const conversion of Object.values(conversions)) {
-    if (conversion.matches(object)) return conversion.send(object, options, bookkeeping, onWritten);
+    if (conversion.matches(object)) return conversion;
   }
   throw nodeError('ERR_INVALID_HANDLE_TYPE');
 }
@@ -292,4 +292,4 @@ function got(fd, info, bookkeeping, ready, failed) {
 
 const isKnown = (type) => byType.has(type);
 
-module.exports = { FLAG, TYPE, conversions, got, isKnown, send };
+module.exports = { FLAG, TYPE, conversionOf, conversions, got, isKnown };

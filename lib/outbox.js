@@ -7,17 +7,46 @@ const { AsyncResource } = require('node:async_hooks');
 const { errnoError, nodeError } = require('./errors');
 
 // Indexes of the state array that the addon keeps up to date.
-const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, SIZE: 5 };
+// WAITS is ours: whether progress is to be told.
+const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, WAITS: 5, SIZE: 6 };
 
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
 const UV_EPIPE = -32;
 
+/** A queue whose shift() does not move what is behind. */
+class Fifo {
+  #items = [];
+  #head = 0;
+
+  get size() {
+    return this.#items.length - this.#head;
+  }
+
+  get first() {
+    return this.#items[this.#head];
+  }
+
+  push(item) {
+    this.#items.push(item);
+  }
+
+  shift() {
+    const item = this.#items[this.#head];
+    this.#items[this.#head++] = undefined;
+    if (this.#head * 2 > this.#items.length) {
+      this.#items.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}
+
 class Outbox {
   #native;
   #state;
   #sent = [0, 0]; // messages per lane
-  #waiting = [[], []]; // per lane: { number, callback, resource, token }, in order
+  #waiting = [new Fifo(), new Fifo()]; // per lane: { number, callback, resource, token }
   #failed = new Map(); // token -> error, of messages dropped with their handle
   #isOver = null; // the error for what is not written, once nothing is any more
   #needsDrain = false;
@@ -32,6 +61,7 @@ class Outbox {
   hasRoom() {
     if (this.#state[STATE.QUEUED] < HIGH_WATER_MARK) return true;
     this.#needsDrain = true;
+    this.#state[STATE.WAITS] = 1;
     return false;
   }
 
@@ -66,13 +96,14 @@ class Outbox {
   settle(entry) {
     const waiting = this.#waiting[entry.lane];
     if (this.#outcome(entry) === undefined) this.#native.flush();
-    const outcome = waiting.length > 0 && !this.#isOver ? undefined : this.#outcome(entry);
+    const outcome = waiting.size > 0 && !this.#isOver ? undefined : this.#outcome(entry);
     if (outcome !== undefined) {
       entry.callback(outcome);
       return;
     }
     entry.resource = new AsyncResource('FORKWIRESEND');
     waiting.push(entry);
+    this.#state[STATE.WAITS] = 1;
   }
 
   /** A message was dropped because its connection was reset. Whether somebody hears of it. */
@@ -83,14 +114,16 @@ class Outbox {
   /** Bytes left: callbacks whose messages are through are due. Whether 'drain' is. */
   progress() {
     for (const waiting of this.#waiting) this.#callBack(waiting);
-    if (!this.#needsDrain || this.#state[STATE.QUEUED] > LOW_WATER_MARK) return false;
-    this.#needsDrain = false;
-    return true;
+    const isDrained = this.#needsDrain && this.#state[STATE.QUEUED] <= LOW_WATER_MARK;
+    if (isDrained) this.#needsDrain = false;
+    const isWaiting = this.#needsDrain || this.#waiting.some(({ size }) => size > 0);
+    this.#state[STATE.WAITS] = isWaiting ? 1 : 0;
+    return isDrained;
   }
 
   #callBack(waiting) {
-    while (waiting.length > 0) {
-      const outcome = this.#outcome(waiting[0]);
+    while (waiting.size > 0) {
+      const outcome = this.#outcome(waiting.first);
       if (outcome === undefined) return;
       const { resource, callback } = waiting.shift();
       // Each in a tick of its own, so that one that throws keeps none from being called.

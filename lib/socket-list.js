@@ -26,6 +26,7 @@ class SocketListSend extends EventEmitter {
     this.child = child;
     this.key = key;
     this.connections = 0;
+    this.isOver = false;
     this.#owner = owner;
   }
 
@@ -62,6 +63,11 @@ class SocketListSend extends EventEmitter {
     this.check();
   }
 
+  /** Whether a close() was not answered yet. */
+  get isClosing() {
+    return this.#closeCallbacks.length > 0;
+  }
+
   /** Something changed that a close() may wait for. */
   check() {
     const polls = this.#closeCallbacks.length;
@@ -78,6 +84,7 @@ class SocketListSend extends EventEmitter {
       this.#owner.settled(this, left);
       this.remove(left);
     }
+    this.isOver = true;
     this.check();
     this.emit('exit', this);
   }

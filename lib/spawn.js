@@ -7,7 +7,7 @@
 const { ChildProcess } = require('node:child_process');
 const path = require('node:path');
 const attachment = require('./attach');
-const { errnoError, forkwireError } = require('./errors');
+const { forkwireError } = require('./errors');
 const { pairsForChild } = require('./environment');
 const { exitLimits } = require('./exit-flush');
 const { expectClose, interceptExit } = require('./node-internals');
@@ -60,18 +60,18 @@ function drainBeforeExit(child, channel) {
     }
     channel.peerDied(() => {
       if (exitCode === NO_ADDON_EXIT_CODE && channel.peerPid === 0) {
-        child.emit('error', forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid }));
+        const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
+        process.nextTick(() => child.emit('error', error));
       }
-      proceed();
+      process.nextTick(proceed);
     });
   });
 }
 
 function spawnNative(child, options, slot, preload, spawn) {
   const exitFlush = exitLimits(options.exitFlush); // throws, so before there are descriptors
-  const exitFlush = exitLimits(options.exitFlush);
   const pair = attachment.socketPair();
-  if (!Array.isArray(pair)) throw errnoError(pair, 'socketpair');
+  if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
   const channelOptions = prepare(options, slot, preload, exitFlush, pair);
   const status = start(child, options, spawn, pair);
   if (status === UV_EMFILE || status === UV_ENFILE) {

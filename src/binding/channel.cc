@@ -12,8 +12,9 @@ enum {
   kWrittenUser = 1,
   kWrittenInternal = 2,
   kBroken = 3,
-  kEvents = 4
-}; // of the state array
+  kEvents = 4,
+  kWaits = 5 // written by JavaScript: progress is to be told
+};           // of the state array
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -214,7 +215,7 @@ void Channel::OnBatch(void* data) {
 
 void Channel::OnProgress(void* data) {
   Channel* channel = static_cast<Channel*>(data);
-  if (!channel->CanCall()) return;
+  if (channel->state_data_[kWaits] == 0 || !channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
   channel->Call("onProgress");

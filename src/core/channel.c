@@ -57,9 +57,10 @@ static void on_poll(uv_poll_t* poll, int status, int events);
 /* Brings the loop's view in line with the channel's state. */
 static void update_poll(fw_channel_t* channel) {
   if (channel->is_closing) return;
-  int events = UV_READABLE | (channel->is_blocked ? UV_WRITABLE : 0);
-  if (events != channel->poll_events && uv_poll_start(&channel->poll, events, on_poll) == 0)
-    channel->poll_events = events;
+  int events = (channel->is_eof ? 0 : UV_READABLE) | (channel->is_blocked ? UV_WRITABLE : 0);
+  if (events == 0) uv_poll_stop(&channel->poll);
+  else if (events != channel->poll_events) uv_poll_start(&channel->poll, events, on_poll);
+  channel->poll_events = events;
   if (wants_ref(channel)) uv_ref((uv_handle_t*)&channel->poll);
   else uv_unref((uv_handle_t*)&channel->poll);
   update_timer(channel);
@@ -101,6 +102,7 @@ void fw__channel_write(fw_channel_t* channel) {
   if (channel->write_retry_at != 0) return;
   int status = fw_write_queue_flush(&channel->out, channel->fd, WRITE_BUDGET, &written);
   if (written > 0) {
+    channel->has_progress = 1;
     channel->last_write = uv_hrtime();
     channel->write_retry_ms = 0;
     fw__channel_note_progress(channel);
@@ -192,7 +194,14 @@ static void report_batch(fw_channel_t* channel) {
   channel->in_batch = 1;
   channel->callbacks.on_batch(channel->data);
   channel->in_batch = 0;
+  if (channel->has_events) schedule(channel, 1); /* what listeners made happen */
   if (!channel->is_closing) fw__channel_write(channel);
+}
+
+static void report_progress(fw_channel_t* channel) {
+  if (!channel->has_progress || channel->is_closing) return;
+  channel->has_progress = 0;
+  channel->callbacks.on_progress(channel->data);
 }
 
 static void watch_missing(fw_channel_t* channel) {
@@ -225,6 +234,8 @@ static void on_readable(fw_channel_t* channel, size_t budget) {
   report_batch(channel);
   if (channel->is_closing) return;
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
+  report_progress(channel);
+  if (channel->is_closing) return;
   watch_missing(channel);
   advance(channel);
 }
@@ -243,19 +254,18 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
   if (channel->is_closing || !(events & UV_WRITABLE)) return;
   channel->is_blocked = 0;
   fw__channel_write(channel);
-  channel->callbacks.on_progress(channel->data);
+  report_progress(channel);
   report_batch(channel);
   advance(channel);
 }
 
 static void on_prepare(uv_prepare_t* prepare) {
   fw_channel_t* channel = prepare->data;
-  size_t before = fw_write_queue_size(&channel->out);
   uv_prepare_stop(prepare);
   uv_unref((uv_handle_t*)prepare);
   channel->wrote_this_turn = 0;
   fw__channel_write(channel);
-  if (fw_write_queue_size(&channel->out) < before) channel->callbacks.on_progress(channel->data);
+  report_progress(channel);
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
   report_batch(channel);
@@ -269,8 +279,14 @@ static void on_timer(uv_timer_t* timer) {
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
     fw__channel_write(channel);
-    channel->callbacks.on_progress(channel->data);
   }
+  if (channel->deadline != 0 && channel->deadline <= now) {
+    /* The loop may have been busy meanwhile: what could have been read and written counts. */
+    channel->is_blocked = 0;
+    fw__channel_write(channel);
+    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
+  }
+  report_progress(channel);
   report_batch(channel);
   advance(channel);
 }
@@ -309,6 +325,12 @@ static void settle_peer_end(fw_channel_t* channel) {
   report_end(channel, channel->is_own_end ? FW_END_OWN : FW_END_PEER);
 }
 
+/* The peer said END and shut its side down, and waits for what is left of our socket's writes. */
+static int owes_writes(const fw_channel_t* channel) {
+  return channel->peer_end_settled && channel->ledger.n_writes_out > 0 && !channel->is_broken &&
+         !channel->is_violated;
+}
+
 /* The stream is over. */
 static void settle_eof(fw_channel_t* channel) {
   fw_end_t end = channel->is_violated  ? FW_END_VIOLATION
@@ -345,7 +367,7 @@ static void give_up_waiting(fw_channel_t* channel) {
 static void finish(fw_channel_t* channel) {
   if (!channel->end_laid || fw_write_queue_size(&channel->out) > 0) return;
   if (channel->ledger.n_writes_out > 0) return;
-  if (channel->ledger.n_writes_in == 0) {
+  if (channel->ledger.n_writes_in == 0 || channel->is_eof) {
     do_close(channel);
   } else if (!channel->did_shutdown) {
     channel->did_shutdown = 1;
@@ -358,7 +380,7 @@ static void advance(fw_channel_t* channel) {
   if (channel->is_closing || channel->in_batch) return;
   if (channel->peer_ended && !channel->is_violated) settle_peer_end(channel);
   if (channel->is_closing) return;
-  if (channel->is_eof) {
+  if (channel->is_eof && !owes_writes(channel)) {
     settle_eof(channel);
     return;
   }
@@ -551,6 +573,7 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
 
 void fw_channel_flush(fw_channel_t* channel) {
   fw__channel_write(channel);
+  schedule(channel, 0);
 }
 
 size_t fw_channel_queued(const fw_channel_t* channel) {

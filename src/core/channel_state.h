@@ -38,6 +38,7 @@ struct fw_channel_s {
 
   int has_events; /* something for on_batch */
   int in_batch;
+  int has_progress; /* bytes left since the last on_progress */
 
   /* Writing. */
   int wrote_this_turn;

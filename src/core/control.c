@@ -174,7 +174,9 @@ static void lay_counts(fw_channel_t* channel) {
   put(channel, (fw_frame_t){.kind = FW_KIND_COUNTS, .size = (uint32_t)count * 16}, payload);
 }
 
+/* What nobody took by now will not be taken: the peer reads it from what END does not say. */
 static void lay_end(fw_channel_t* channel) {
+  fw_ledger_discard_all(&channel->ledger);
   lay_ranges(channel, FW_KIND_END);
   channel->end_laid = 1;
 }

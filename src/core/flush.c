@@ -15,7 +15,14 @@ static int is_over(const fw_channel_t* channel) {
   return channel->is_closing || channel->is_eof || channel->is_broken;
 }
 
-static int is_done(const fw_channel_t* channel) {
+/* Nothing more can be done, or is to be done, for a channel. */
+typedef int (*done_fn)(const fw_channel_t* channel);
+
+static int is_written(const fw_channel_t* channel) {
+  return is_over(channel) || fw_write_queue_size(&channel->out) == 0;
+}
+
+static int is_landed(const fw_channel_t* channel) {
   if (is_over(channel)) return 1;
   return fw_write_queue_size(&channel->out) == 0 && channel->ledger.n_resend == 0 &&
          fw_ledger_all_landed(&channel->ledger);
@@ -42,8 +49,8 @@ static int write_and_read(fw_channel_t* channel) {
 }
 
 /* Waits until one of those that are not done can go on, at most `wait` ms. */
-static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, struct pollfd* entries,
-                         uint64_t wait) {
+static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, done_fn is_done,
+                         struct pollfd* entries, uint64_t wait) {
   nfds_t count = 0;
   for (size_t i = 0; i < n_channels; i++) {
     const fw_channel_t* channel = channels[i];
@@ -67,7 +74,7 @@ static void set_limits(fw_channel_t* channel, uint64_t now, int has_progress) {
 
 /* One turn of all. Gives the ms until the next one is given up, 0 when all are through or given up. */
 static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, turn_fn turn,
-                           int* ret_progress) {
+                           done_fn is_done, int* ret_progress) {
   uint64_t now = now_ms();
   uint64_t wait = 0;
   *ret_progress = 0;
@@ -85,7 +92,7 @@ static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, tur
   return wait;
 }
 
-static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn) {
+static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn, done_fn is_done) {
   int progress;
   uint64_t wait;
   struct pollfd* entries = calloc(n_channels > 0 ? n_channels : 1, sizeof(*entries));
@@ -93,8 +100,8 @@ static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn
   /* Control frames that are due are laid out only by a turn: what looks done may still owe them. */
   for (size_t i = 0; i < n_channels; i++)
     if (!is_over(channels[i])) turn(channels[i]);
-  while ((wait = flush_turn(channels, n_channels, turn, &progress)) > 0)
-    if (!progress) wait_for_any(channels, n_channels, entries, wait);
+  while ((wait = flush_turn(channels, n_channels, turn, is_done, &progress)) > 0)
+    if (!progress) wait_for_any(channels, n_channels, is_done, entries, wait);
   free(entries);
 }
 
@@ -104,11 +111,11 @@ void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
     channels[i]->is_synchronous = 1;
     fw_read_queue_drop_messages(&channels[i]->in);
   }
-  flush(channels, n_channels, write_and_read);
+  flush(channels, n_channels, write_and_read, is_landed);
 }
 
 void fw_channels_write_out(fw_channel_t* const* channels, size_t n_channels) {
-  flush(channels, n_channels, write_only);
+  flush(channels, n_channels, write_only, is_written);
   for (size_t i = 0; i < n_channels; i++) {
     channels[i]->flush_stall_at = channels[i]->flush_total_at = 0;
     channels[i]->is_given_up = 0;

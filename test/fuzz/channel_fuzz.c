@@ -187,7 +187,9 @@ static void send_one(party_t* party, fw_lane_t lane, int has_handle) {
   if (has_handle && !sent->is_moved) world_close(handle.fd);
 }
 
+/* The loop of a process that flushed for its exit does not run any more. */
 static void run_party(party_t* party, size_t read_size, size_t write_room, size_t fd_room) {
+  if (party->is_exiting) return;
   world_read_size = read_size;
   world_write_room = write_room;
   world_fd_room = fd_room;
@@ -276,6 +278,7 @@ static void release(party_t* party) {
 /* Somebody noticed the death before the socket's end. */
 static void peer_died(party_t* party) {
   if (party->channel == NULL || !sides[1 - party->end].is_dead) return;
+  world_read_size = NO_LIMIT;
   fw_channel_peer_died(party->channel);
 }
 
@@ -337,6 +340,7 @@ static int is_quiet(void) {
     if (channel == NULL) continue;
     if (channel->is_closing || channel->is_scheduled || channel->ledger.n_missing > 0) return 0;
     if (fw_channel_queued(channel) > 0 || world_unread(i) > 0) return 0;
+    if (channel->write_retry_at != 0 || (channel->end_wanted && !channel->end_laid)) return 0;
     if (world_is_readable(i) && !channel->is_eof) return 0;
   }
   return 1;
@@ -394,11 +398,10 @@ static void end_run(void) {
   for (int i = 0; i < 2; i++) {
     world_end = i;
     release_all(&parties[i]);
+    if (parties[i].is_exiting) kill_party(&parties[i]);
   }
   settle_down();
   for (int i = 0; i < 2; i++) {
-    world_end = i;
-    if (parties[i].is_exiting) kill_party(&parties[i]);
     if (sides[i].is_dead || sides[i].did_close) is_orderly = 0;
   }
   if (!is_ending(&parties[0]) && !is_ending(&parties[1]))

@@ -189,6 +189,7 @@ static void run_poll(slot_t* slot) {
   if (!slot->is_active || events == 0) return;
   if (world_reports_errors && world_is_gone(world_end)) {
     slot->is_active = 0;
+    world_read_size = SIZE_MAX; /* a short read means that nothing is left, once the peer is gone */
     slot->on_poll((uv_poll_t*)slot->handle, UV_EBADF, 0);
     return;
   }

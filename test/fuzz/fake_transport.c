@@ -74,7 +74,7 @@ int world_is_readable(int end) {
 }
 
 int world_is_gone(int end) {
-  return streams[1 - end].is_broken;
+  return streams[end].is_broken;
 }
 
 static void take_fds(stream_t* stream, size_t size, const int* fds, size_t n_fds) {

@@ -68,7 +68,7 @@ void world_run_loop(int end);
 /* Ms until a timer of that end is due, or -1. */
 int64_t world_next_timer(int end);
 int world_is_readable(int end);
-/* Whether nobody reads any more what this end writes... */
+/* Whether nobody reads any more what this end writes. */
 int world_is_gone(int end);
 
 void world__loops_begin(void);

@@ -28,9 +28,11 @@ function messagesOf(child, count) {
   });
 }
 
-/** Resolves with { code, signal } at 'exit'. */
+/** Resolves with { code, signal } at 'exit'; an 'error' is the business of the test, other than with once(). */
 async function exited(child) {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  if (child.exitCode === null && child.signalCode === null) {
+    await new Promise((resolve) => child.once('exit', resolve));
+  }
   return { code: child.exitCode, signal: child.signalCode };
 }
 

@@ -4,13 +4,15 @@
 
 const fs = require('node:fs');
 
+const LIMIT_MS = 15_000;
+
 const stateOf = (pid) => fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()[0];
 
 // Its descriptors are closed when the last of its threads has ended.
 const isDead = (pid) => stateOf(pid) === 'Z' && fs.readdirSync(`/proc/${pid}/task`).length === 1;
 
 function waitBusily(condition) {
-  const end = performance.now() + 5000;
+  const end = performance.now() + LIMIT_MS;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`this did not become true: ${condition}`);
   }

@@ -156,6 +156,25 @@ describe('disconnect()', () => {
     }
   });
 
+  it("is an error in a listener of 'disconnect' and of 'exit', where there is no channel any more", async () => {
+    const child = forkFixture('idle.js');
+    const codes = [];
+    for (const name of ['disconnect', 'exit']) {
+      child.on(name, () => {
+        assert.equal(child.connected, false);
+        try {
+          child.disconnect();
+        } catch ({ code }) {
+          codes.push(code);
+        }
+      });
+    }
+    await nextMessage(child);
+    child.disconnect();
+    await exited(child);
+    assert.deepEqual(codes, ['ERR_IPC_DISCONNECTED', 'ERR_IPC_DISCONNECTED']);
+  });
+
   it('may come from both sides at once', async () => {
     for (let i = 0; i < 5; i++) {
       const child = forkFunction(() => {

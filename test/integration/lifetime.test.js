@@ -309,9 +309,6 @@ describe('a parent', () => {
       const { forkFunction } = require('../helpers/fork-fixture');
       const child = forkFunction(() => {
         process.on('message', ({ length }) => console.log(length));
-        process.channel.unref();
-        process.on('disconnect', () => {});
-        setTimeout(() => {}, 20);
       });
       child.send('x'.repeat(3 << 20));
       child.unref();

@@ -16,7 +16,8 @@ const { FLAG, TYPE } = handles;
 
 const bookkeeping = new Bookkeeping(process, () => {});
 
-const send = (object, options = {}) => handles.send(object, options, bookkeeping, () => {});
+const send = (object, options = {}) =>
+  handles.conversionOf(object).send(object, options, bookkeeping, () => {});
 
 /** A connection whose `socket` was accepted by `server`. */
 async function connection(options) {

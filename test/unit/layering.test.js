@@ -22,6 +22,7 @@ const CORE = {
   control: { headers: CHANNEL, uv: [] },
   trace: { headers: CHANNEL, uv: [] },
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
+  descendant: { headers: CHANNEL, uv: [] },
   channel: { headers: CHANNEL, uv: 'all' },
 };
 
