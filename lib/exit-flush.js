@@ -40,7 +40,8 @@ function nameOfSignal(signal = 'SIGTERM') {
 
 /** Whether process.kill(pid, signal) will, as far as can be told, end this process. */
 function isSuicide(pid, signal) {
-  if (pid !== process.pid || signal === 0) return false;
+  const isOurs = pid === process.pid || pid === 0; // 0: the whole process group
+  if (!isOurs || signal === 0) return false;
   const name = nameOfSignal(signal);
   return name !== undefined && !HARMLESS.has(name) && process.listenerCount(name) === 0;
 }

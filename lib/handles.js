@@ -18,12 +18,12 @@ const dgram = require('node:dgram');
 const net = require('node:net');
 const tls = require('node:tls');
 const { forkwireError, nodeError } = require('./errors');
+const { FLAG, keepSocket, makeSocket, moveSocket } = require('./moved-socket');
 const internals = require('./node-internals');
-const { Gate, finishWrites, hasPendingWrites } = require('./pending-writes');
+const { Gate } = require('./pending-writes');
 
-// fw_handle_type_t and FW_HANDLE_* of src/forkwire.h.
+// fw_handle_type_t of src/forkwire.h.
 const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5, BOUND: 6 };
-const FLAG = { WRITES_PENDING: 1, ALLOW_HALF_OPEN: 2, COUNTED: 4, KEPT_OPEN: 8 };
 
 const noop = () => {};
 
@@ -39,118 +39,6 @@ function stateOf(socket) {
   if (socket.connecting) return 'the socket is still connecting';
   if (socket.destroyed) return 'the socket is destroyed';
   return null;
-}
-
-function socketFlags(socket, isCounted) {
-  return (socket.allowHalfOpen ? FLAG.ALLOW_HALF_OPEN : 0) | (isCounted ? FLAG.COUNTED : 0);
-}
-
-/** A socket on a native handle (or { fd }) with what had been read from it before. */
-function makeSocket(source, allowHalfOpen, buffered) {
-  const socket = new net.Socket({ ...source, allowHalfOpen, readable: true, writable: true });
-  if (buffered?.length > 0) socket.unshift(buffered);
-  return socket;
-}
-
-/** From here on the socket is an empty shell. */
-function emptySocket(socket, handle) {
-  internals.stopReading(handle);
-  internals.detachHandle(socket);
-  internals.clearReadable(socket);
-  socket.setTimeout(0);
-  internals.releaseHttp(socket);
-}
-
-/** A socket without unsent writes: its handle waits, untouched, for what becomes of it. */
-function moveIdle(socket, handle, buffered) {
-  const { allowHalfOpen } = socket;
-  return {
-    flags: 0,
-    dup: false,
-    leave: () => emptySocket(socket, handle),
-    drop: () => handle.close(),
-    restore: () => makeSocket({ handle }, allowHalfOpen, buffered),
-  };
-}
-
-/** A socket with unsent writes: a socket of ours goes on writing them. The channel has a duplicate, since this one
- * closes its handle at an error. */
-function moveWriting(socket, handle, buffered, onWritten) {
-  const { allowHalfOpen } = socket;
-  let writer;
-  let isWritten = false;
-  let isDropped = false;
-  const whenWritten = (error) => {
-    isWritten = true;
-    onWritten(error);
-    if (isDropped) writer.destroy();
-  };
-  return {
-    flags: FLAG.WRITES_PENDING,
-    dup: true,
-    leave() {
-      emptySocket(socket, handle);
-      writer = finishWrites(socket, handle, allowHalfOpen, whenWritten);
-    },
-    drop() {
-      isDropped = true;
-      if (isWritten) writer.destroy();
-    },
-    restore() {
-      if (buffered?.length > 0) writer.unshift(buffered);
-      writer.read(0);
-      return writer;
-    },
-  };
-}
-
-/** @param onWritten called with an error or null, where the flags say WRITES_PENDING */
-function moveSocket(socket, bookkeeping, onWritten) {
-  const handle = internals.handleOf(socket);
-  const buffered = socket.readableLength > 0 ? internals.readableBytes(socket) : undefined;
-  const counting = bookkeeping.moving(socket);
-  const move = hasPendingWrites(socket)
-    ? moveWriting(socket, handle, buffered, onWritten)
-    : moveIdle(socket, handle, buffered);
-  return {
-    type: TYPE.SOCKET,
-    fd: internals.fdOf(handle),
-    dup: move.dup,
-    flags: move.flags | socketFlags(socket, counting !== undefined),
-    key: counting?.key,
-    buffered,
-    detach() {
-      move.leave();
-      counting?.moved();
-    },
-    taken: move.drop,
-    /** Without a listener the connection is closed, so that its client sees an end and does not wait. */
-    returned(isWanted) {
-      if (!isWanted) {
-        move.drop();
-        counting?.returned();
-        return undefined;
-      }
-      const replacement = move.restore();
-      counting?.returned(replacement);
-      return replacement;
-    },
-  };
-}
-
-/** A socket that stays usable here as well. */
-function keepSocket(socket, handle, bookkeeping) {
-  const counting = bookkeeping.keeping(socket);
-  return {
-    ...shared(TYPE.SOCKET, socket, handle),
-    flags: FLAG.KEPT_OPEN | socketFlags(socket, counting !== undefined),
-    key: counting?.key,
-    detach: () => counting?.moved(),
-    returned() {
-      counting?.returned();
-      return socket;
-    },
-  };
 }
 
 /** The classic child only calls socket.end(): nobody reads, so the client's bytes would keep the socket open. */
