@@ -53,6 +53,7 @@
         'src/core/control.c',
         'src/core/channel.c',
         'src/core/descendant.c',
+        'src/core/ends.c',
         'src/core/flush.c',
         'src/core/trace.c',
       ],

@@ -30,6 +30,11 @@ const noop = () => {};
 /** A handle of which the channel keeps a duplicate: the sender's own object stays as it is. */
 function shared(type, object, handle) {
   if (!handle || internals.fdOf(handle) < 0) return null;
+  return duplicated(type, object, handle);
+}
+
+/** The same where a handle without a descriptor is an error, EBADF: a dgram.Socket that is not bound. */
+function duplicated(type, object, handle) {
   const fd = internals.fdOf(handle);
   return { type, fd, dup: true, flags: 0, detach: noop, taken: noop, returned: () => object };
 }
@@ -141,7 +146,10 @@ const conversions = {
   'dgram.Socket': {
     type: TYPE.DGRAM,
     matches: (object) => object instanceof dgram.Socket,
-    send: (socket) => shared(TYPE.DGRAM, socket, internals.dgramHandleOf(socket)),
+    send(socket) {
+      const handle = internals.dgramHandleOf(socket);
+      return handle && duplicated(TYPE.DGRAM, socket, handle);
+    },
     got(fd, _info, _bookkeeping, ready, failed) {
       const handle = internals.udpHandleFrom(fd);
       const socket = dgram.createSocket(internals.udpTypeOf(handle));

@@ -135,8 +135,14 @@ function takeBufferedWrites(socket) {
 
 /** A connection inside an HTTP server gives its parser and response back, as stock does when it sends one. */
 function releaseHttp(socket) {
-  if (!socket.parser || !(socket.parser instanceof HTTPParser)) return;
-  freeParser(socket.parser, null, socket);
+  const { parser } = socket;
+  if (!parser || !(parser instanceof HTTPParser)) return;
+  freeParser(parser, null, socket);
+  // In a 'request' listener the parser goes on when that returns, and enters the server's list of connections once
+  // more, without a socket: server.close() would fail on it.
+  process.nextTick(() => {
+    if (parser.socket === null) parser.remove();
+  });
   socket._httpMessage?.detachSocket(socket);
 }
 

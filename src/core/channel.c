@@ -10,18 +10,14 @@
 
 #define READ_BUDGET ((size_t)256 << 10) /* bytes a wake-up reads before others get their turn */
 #define WRITE_BUDGET ((size_t)1 << 20)
-#define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
-#define GATHER_SIZE 16384               /* bytes of one turn that leave together */
-#define GATHER_NS 50000                 /* a send that comes later leaves at once */
+#define GATHER_SIZE 16384 /* bytes of one turn that leave together */
+#define GATHER_NS 50000   /* a send that comes later leaves at once */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
 
-static void advance(fw_channel_t* channel);
-static void do_close(fw_channel_t* channel);
-
-static uint64_t now_ms(const fw_channel_t* channel) {
+uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
   return uv_now(channel->poll.loop);
 }
 
@@ -31,8 +27,6 @@ static int wants_ref(const fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported) return 0;
   return channel->is_referenced || channel->is_own_end || fw_write_queue_size(&channel->out) > 0;
 }
-
-static void update_poll(fw_channel_t* channel);
 
 static uint64_t earliest(uint64_t a, uint64_t b) {
   if (a == 0) return b;
@@ -48,14 +42,14 @@ static void update_timer(fw_channel_t* channel) {
     uv_timer_stop(&channel->timer);
     return;
   }
-  uint64_t now = now_ms(channel);
+  uint64_t now = fw__channel_now_ms(channel);
   uv_timer_start(&channel->timer, on_timer, due > now ? due - now : 0, 0);
 }
 
 static void on_poll(uv_poll_t* poll, int status, int events);
 
 /* Brings the loop's view in line with the channel's state. */
-static void update_poll(fw_channel_t* channel) {
+void fw__channel_update_poll(fw_channel_t* channel) {
   if (channel->is_closing) return;
   int events = (channel->is_eof ? 0 : UV_READABLE) | (channel->is_blocked ? UV_WRITABLE : 0);
   if (events == 0) uv_poll_stop(&channel->poll);
@@ -69,7 +63,7 @@ static void update_poll(fw_channel_t* channel) {
 static void on_prepare(uv_prepare_t* prepare);
 
 /* Something is to be done before the loop sleeps: write what was gathered, report, go on ending. */
-static void schedule(fw_channel_t* channel, int must_run) {
+void fw__channel_schedule(fw_channel_t* channel, int must_run) {
   if (channel->is_closing) return;
   uv_prepare_start(&channel->prepare, on_prepare);
   if (!must_run) return;
@@ -80,7 +74,8 @@ static void schedule(fw_channel_t* channel, int must_run) {
 /* ---------------------------------------------------------------- writing */
 
 void fw__channel_note_progress(fw_channel_t* channel) {
-  if (channel->deadline != 0) channel->deadline = now_ms(channel) + channel->options.end_stall_ms;
+  if (channel->deadline != 0)
+    channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
 }
 
 static int is_shortage(int status) {
@@ -93,7 +88,7 @@ static void retry_later(fw_channel_t* channel) {
   uint32_t wait = channel->write_retry_ms;
   wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
   channel->write_retry_ms = wait;
-  channel->write_retry_at = now_ms(channel) + wait;
+  channel->write_retry_at = fw__channel_now_ms(channel) + wait;
 }
 
 void fw__channel_write(fw_channel_t* channel) {
@@ -110,7 +105,7 @@ void fw__channel_write(fw_channel_t* channel) {
   if (status == UV_EAGAIN) channel->is_blocked = 1;
   else if (status < 0 && is_shortage(status) && channel->out.failed == 0) retry_later(channel);
   else if (status < 0) channel->is_broken = 1;
-  update_poll(channel);
+  fw__channel_update_poll(channel);
 }
 
 /* The first send of a turn leaves at once, later ones together. */
@@ -125,9 +120,9 @@ static void gather(fw_channel_t* channel) {
     channel->wrote_this_turn = 1;
     fw__channel_write(channel);
   } else {
-    update_poll(channel);
+    fw__channel_update_poll(channel);
   }
-  schedule(channel, 0);
+  fw__channel_schedule(channel, 0);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -175,7 +170,7 @@ static void on_message(void* data, const fw_message_t* message) {
   channel->callbacks.on_message(channel->data, message);
 }
 
-static void on_lost(void* data, uint64_t id) {
+void fw__channel_on_lost(void* data, uint64_t id) {
   fw_channel_t* channel = data;
   channel->has_events = 1;
   channel->callbacks.on_lost(channel->data, id);
@@ -185,16 +180,16 @@ static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, 
   fw_channel_t* channel = data;
   channel->has_events = 1;
   channel->callbacks.on_settled(channel->data, sent->token, outcome, reason);
-  if (!channel->in_batch) schedule(channel, 1);
+  if (!channel->in_batch) fw__channel_schedule(channel, 1);
 }
 
-static void report_batch(fw_channel_t* channel) {
+void fw__channel_report_batch(fw_channel_t* channel) {
   if (!channel->has_events || channel->in_batch) return;
   channel->has_events = 0;
   channel->in_batch = 1;
   channel->callbacks.on_batch(channel->data);
   channel->in_batch = 0;
-  if (channel->has_events) schedule(channel, 1); /* what listeners made happen */
+  if (channel->has_events) fw__channel_schedule(channel, 1); /* what listeners made happen */
   if (!channel->is_closing) fw__channel_write(channel);
 }
 
@@ -214,7 +209,7 @@ static void watch_missing(fw_channel_t* channel) {
   uint32_t wait = channel->room_probe_ms;
   wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
   channel->room_probe_ms = wait;
-  channel->room_probe_at = now_ms(channel) + wait;
+  channel->room_probe_at = fw__channel_now_ms(channel) + wait;
 }
 
 static void probe_room(fw_channel_t* channel) {
@@ -231,13 +226,13 @@ static void probe_room(fw_channel_t* channel) {
 
 static void on_readable(fw_channel_t* channel, size_t budget) {
   if (fw__channel_read(channel, budget)) channel->is_eof = 1;
-  report_batch(channel);
+  fw__channel_report_batch(channel);
   if (channel->is_closing) return;
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
   report_progress(channel);
   if (channel->is_closing) return;
   watch_missing(channel);
-  advance(channel);
+  fw__channel_advance(channel);
 }
 
 static void on_poll(uv_poll_t* poll, int status, int events) {
@@ -255,8 +250,8 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
   channel->is_blocked = 0;
   fw__channel_write(channel);
   report_progress(channel);
-  report_batch(channel);
-  advance(channel);
+  fw__channel_report_batch(channel);
+  fw__channel_advance(channel);
 }
 
 static void on_prepare(uv_prepare_t* prepare) {
@@ -268,13 +263,13 @@ static void on_prepare(uv_prepare_t* prepare) {
   report_progress(channel);
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
-  report_batch(channel);
-  advance(channel);
+  fw__channel_report_batch(channel);
+  fw__channel_advance(channel);
 }
 
 static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
-  uint64_t now = now_ms(channel);
+  uint64_t now = fw__channel_now_ms(channel);
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
@@ -287,138 +282,11 @@ static void on_timer(uv_timer_t* timer) {
     if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
   }
   report_progress(channel);
-  report_batch(channel);
-  advance(channel);
+  fw__channel_report_batch(channel);
+  fw__channel_advance(channel);
 }
 
-/* ------------------------------------------------------------------- ends */
-
-int fw__channel_may_end(const fw_channel_t* channel) {
-  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
-         channel->ledger.n_adopted == 0 && fw_write_queue_is_laid(&channel->out);
-}
-
-static void report_end(fw_channel_t* channel, fw_end_t end) {
-  report_batch(channel);
-  if (channel->end_reported || channel->is_closing) return;
-  channel->end_reported = 1;
-  channel->deadline = 0;
-  update_poll(channel);
-  channel->callbacks.on_end(channel->data, end);
-}
-
-/* Nobody will take anything from us any more. */
-static void return_everything(fw_channel_t* channel) {
-  fw_write_queue_cut(&channel->out);
-  fw_ledger_return_all(&channel->ledger);
-}
-
-/* The peer's END: what came before it was delivered. */
-static void settle_peer_end(fw_channel_t* channel) {
-  if (channel->peer_end_settled || channel->holds > 0 || channel->ledger.n_adopted > 0) return;
-  if (fw_read_queue_is_holding(&channel->in)) return;
-  channel->peer_end_settled = 1;
-  fw_read_queue_drop_messages(&channel->in);
-  return_everything(channel);
-  channel->end_wanted = 1;
-  fw__channel_write(channel);
-  report_end(channel, channel->is_own_end ? FW_END_OWN : FW_END_PEER);
-}
-
-/* The peer said END and shut its side down, and waits for what is left of our socket's writes. */
-static int owes_writes(const fw_channel_t* channel) {
-  return channel->peer_end_settled && channel->ledger.n_writes_out > 0 && !channel->is_broken &&
-         !channel->is_violated;
-}
-
-/* The stream is over. */
-static void settle_eof(fw_channel_t* channel) {
-  fw_end_t end = channel->is_violated  ? FW_END_VIOLATION
-                 : channel->is_own_end ? FW_END_OWN
-                 : channel->peer_ended ? FW_END_PEER
-                                       : FW_END_DIED;
-  if (!channel->is_violated) {
-    fw_read_queue_give_up_missing(&channel->in, on_lost);
-    report_batch(channel);
-    if (channel->holds > 0 || channel->is_closing) return;
-  }
-  return_everything(channel);
-  report_end(channel, end);
-  do_close(channel);
-}
-
-static int is_outstanding(const fw_channel_t* channel) {
-  return !channel->end_laid || fw_write_queue_size(&channel->out) > 0 ||
-         !fw_ledger_is_settled(&channel->ledger);
-}
-
-/* A flush before END, or handles behind it, made no progress for too long. */
-static void give_up_waiting(fw_channel_t* channel) {
-  channel->deadline = 0;
-  if (!channel->end_laid) {
-    fw_write_queue_cut(&channel->out);
-    fw_ledger_return_queued(&channel->ledger);
-    fw__channel_write(channel);
-  }
-  report_end(channel, FW_END_OWN);
-}
-
-/* Both said END: what is left to tell the other? */
-static void finish(fw_channel_t* channel) {
-  if (!channel->end_laid || fw_write_queue_size(&channel->out) > 0) return;
-  if (channel->ledger.n_writes_out > 0) return;
-  if (channel->ledger.n_writes_in == 0 || channel->is_eof) {
-    do_close(channel);
-  } else if (!channel->did_shutdown) {
-    channel->did_shutdown = 1;
-    shutdown(channel->fd, SHUT_WR);
-  }
-}
-
-/* Goes on with an end as far as it can; called after everything that may matter to it. */
-static void advance(fw_channel_t* channel) {
-  if (channel->is_closing || channel->in_batch) return;
-  if (channel->peer_ended && !channel->is_violated) settle_peer_end(channel);
-  if (channel->is_closing) return;
-  if (channel->is_eof && !owes_writes(channel)) {
-    settle_eof(channel);
-    return;
-  }
-  if (channel->end_wanted && !channel->end_laid) fw__channel_write(channel);
-  if (channel->is_own_end && !channel->end_reported) {
-    if (!is_outstanding(channel)) report_end(channel, FW_END_OWN);
-    else if (channel->deadline != 0 && channel->deadline <= now_ms(channel))
-      give_up_waiting(channel);
-  }
-  if (channel->is_closing) return;
-  if (channel->peer_end_settled) finish(channel);
-  update_poll(channel);
-}
-
-int fw_channel_end(fw_channel_t* channel) {
-  if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
-  channel->is_own_end = channel->end_wanted = 1;
-  fw_read_queue_drop_messages(&channel->in);
-  channel->deadline = now_ms(channel) + channel->options.end_stall_ms;
-  fw__channel_write(channel);
-  if (!is_outstanding(channel) && !channel->has_events) {
-    channel->end_reported = 1;
-    channel->deadline = 0;
-    update_poll(channel);
-    return 1;
-  }
-  schedule(channel, 1);
-  update_poll(channel);
-  return 0;
-}
-
-void fw_channel_peer_died(fw_channel_t* channel) {
-  if (channel->is_closing) return;
-  fw__channel_read(channel, DRAIN_BUDGET);
-  channel->is_eof = 1;
-  report_batch(channel);
-  if (!channel->is_closing) advance(channel);
-}
+/* ------------------------------------------------------- the peer's process */
 
 static void on_peer_died(uv_poll_t* poll, int status, int events) {
   (void)status;
@@ -445,13 +313,6 @@ int fw_channel_watch_peer(fw_channel_t* channel) {
   return uv_poll_start(poll, UV_READABLE, on_peer_died);
 }
 
-void fw_channel_reject_message(fw_channel_t* channel) {
-  if (channel->is_closing || channel->is_violated) return;
-  channel->violation = (fw_violation_t){.rule = "body"};
-  channel->is_violated = channel->is_eof = 1;
-  schedule(channel, 1);
-}
-
 /* ------------------------------------------------------------------- life */
 
 static void free_channel(fw_channel_t* channel) {
@@ -470,10 +331,10 @@ static void on_uv_closed(uv_handle_t* handle) {
   free_channel(channel);
 }
 
-static void do_close(fw_channel_t* channel) {
+void fw__channel_do_close(fw_channel_t* channel) {
   if (channel->is_closing) return;
   channel->is_closing = 1;
-  return_everything(channel);
+  fw__channel_return_everything(channel);
   fw_ledger_discard_all(&channel->ledger);
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
   uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
@@ -484,7 +345,7 @@ static void do_close(fw_channel_t* channel) {
 }
 
 void fw_channel_close(fw_channel_t* channel) {
-  do_close(channel);
+  fw__channel_do_close(channel);
 }
 
 static void init_options(fw_channel_t* channel, const fw_options_t* options) {
@@ -548,8 +409,8 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   channel->is_referenced = 1;
   grow_send_buffer(fd);
   fw__control_lay_hello(channel);
-  update_poll(channel);
-  schedule(channel, 0);
+  fw__channel_update_poll(channel);
+  fw__channel_schedule(channel, 0);
   *ret_channel = channel;
   return 0;
 }
@@ -573,7 +434,7 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
 
 void fw_channel_flush(fw_channel_t* channel) {
   fw__channel_write(channel);
-  schedule(channel, 0);
+  fw__channel_schedule(channel, 0);
 }
 
 size_t fw_channel_queued(const fw_channel_t* channel) {
@@ -592,7 +453,7 @@ void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed) {
   if (channel->is_closing) return;
   fw_ledger_finish_writes(&channel->ledger, token, failed);
   fw__channel_write(channel);
-  schedule(channel, 1);
+  fw__channel_schedule(channel, 1);
 }
 
 static fw_count_t* find_count(fw_channel_t* channel, uint64_t key) {
@@ -621,7 +482,7 @@ int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) 
   if (entry == NULL) return UV_ENOMEM;
   entry->closed = closed;
   fw_channel_retry_missing(channel); /* a closed socket leaves room for another */
-  schedule(channel, 1);
+  fw__channel_schedule(channel, 1);
   return 0;
 }
 
@@ -630,7 +491,7 @@ int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) 
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
   if (channel->is_closing) return;
   fw_read_queue_deliver(&channel->in, lane, count, cost);
-  if (!channel->in_batch) schedule(channel, 1);
+  if (!channel->in_batch) fw__channel_schedule(channel, 1);
 }
 
 int fw_channel_adopt(fw_channel_t* channel, uint64_t id) {
@@ -639,20 +500,20 @@ int fw_channel_adopt(fw_channel_t* channel, uint64_t id) {
 
 int fw_channel_taken(fw_channel_t* channel, uint64_t id) {
   int status = fw_ledger_take(&channel->ledger, id);
-  if (!channel->in_batch) schedule(channel, 1);
+  if (!channel->in_batch) fw__channel_schedule(channel, 1);
   return status;
 }
 
 int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t reason) {
   int status = fw_ledger_refuse(&channel->ledger, id, (uint32_t)reason);
-  if (!channel->in_batch) schedule(channel, 1);
+  if (!channel->in_batch) fw__channel_schedule(channel, 1);
   return status;
 }
 
 void fw_channel_retry_missing(fw_channel_t* channel) {
   if (channel->is_closing || channel->ledger.n_missing == 0) return;
   channel->room_probe_ms = 0;
-  channel->room_probe_at = now_ms(channel);
+  channel->room_probe_at = fw__channel_now_ms(channel);
   update_timer(channel);
 }
 
@@ -662,17 +523,17 @@ void fw_channel_hold(fw_channel_t* channel) {
 
 void fw_channel_release(fw_channel_t* channel) {
   channel->holds--;
-  if (!channel->in_batch) schedule(channel, 1);
+  if (!channel->in_batch) fw__channel_schedule(channel, 1);
 }
 
 void fw_channel_ref(fw_channel_t* channel) {
   channel->is_referenced = 1;
-  update_poll(channel);
+  fw__channel_update_poll(channel);
 }
 
 void fw_channel_unref(fw_channel_t* channel) {
   channel->is_referenced = 0;
-  update_poll(channel);
+  fw__channel_update_poll(channel);
 }
 
 int fw_channel_fd(const fw_channel_t* channel) {

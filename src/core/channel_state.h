@@ -1,5 +1,5 @@
-/* The channel's inside, shared by channel.c (the event loop, the life), control.c (control frames) and
- * flush.c (the end of the process). */
+/* The channel's inside, shared by channel.c (the event loop, the life), control.c (control frames), ends.c
+ * (the end of a channel) and flush.c (that of the process). */
 #ifndef FW_CHANNEL_STATE_H
 #define FW_CHANNEL_STATE_H
 
@@ -88,8 +88,24 @@ int fw__channel_read(fw_channel_t* channel, size_t budget);
 void fw__channel_write(fw_channel_t* channel);
 /* Progress was made: the time limit of an end begins anew. */
 void fw__channel_note_progress(fw_channel_t* channel);
+uint64_t fw__channel_now_ms(const fw_channel_t* channel);
+/* Brings the loop's view in line with the channel's state. */
+void fw__channel_update_poll(fw_channel_t* channel);
+/* Something is to be done before the loop sleeps: write what was gathered and, if `must_run`, report and go on ending. */
+void fw__channel_schedule(fw_channel_t* channel, int must_run);
+/* Calls on_batch if there is something for it. */
+void fw__channel_report_batch(fw_channel_t* channel);
+/* For fw_read_queue_give_up_missing(). */
+void fw__channel_on_lost(void* data, uint64_t id);
+void fw__channel_do_close(fw_channel_t* channel);
+
+/* ends.c */
 /* Whether END may leave now. */
 int fw__channel_may_end(const fw_channel_t* channel);
+/* Goes on with an end as far as it can; called after everything that may matter to it. */
+void fw__channel_advance(fw_channel_t* channel);
+/* Nobody will take anything from us any more: what was not written is dropped, handles are returned. */
+void fw__channel_return_everything(fw_channel_t* channel);
 
 /* descendant.c */
 /* A descriptor that becomes readable when that process dies; UV_ESRCH when it is no descendant of

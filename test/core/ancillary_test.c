@@ -186,8 +186,7 @@ static void send_five_receive_with_room(size_t room, fw_fd_set_t* ret_set) {
   limit_room(room);
   CHECK_EQUAL(receive_bytes(fds[1], &byte, 1, ret_set), 1);
   unlimit_room();
-  for (size_t i = 0; i < ret_set->count; i++)
-    CHECK(inode_of(ret_set->fds[i]) == inode_of(many[i]));
+  for (size_t i = 0; i < ret_set->count; i++) CHECK(inode_of(ret_set->fds[i]) == inode_of(many[i]));
   close_both(fds);
 }
 

@@ -107,8 +107,7 @@ static void passes_every_byte_on_in_order(void) {
       fw_buffer_commit(&buffer, size);
     } else {
       if (size > fw_buffer_size(&buffer)) size = fw_buffer_size(&buffer);
-      for (size_t j = 0; j < size; j++)
-        CHECK(fw_buffer_bytes(&buffer)[j] == (uint8_t)(out++ * 7));
+      for (size_t j = 0; j < size; j++) CHECK(fw_buffer_bytes(&buffer)[j] == (uint8_t)(out++ * 7));
       fw_buffer_consume(&buffer, size);
     }
     CHECK_EQUAL(fw_buffer_size(&buffer), in - out);

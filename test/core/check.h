@@ -14,8 +14,8 @@
 static const char* check_test = "";
 static int check_n_tests = 0;
 
-#define CHECK(condition) \
-  do { \
+#define CHECK(condition)                                          \
+  do {                                                            \
     if (!(condition)) check_fail(__FILE__, __LINE__, #condition); \
   } while (0)
 

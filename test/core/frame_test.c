@@ -270,7 +270,10 @@ static void ids_ascend_and_are_not_0(void) {
   static const struct {
     const char* rule;
     uint64_t ids[2];
-  } rows[] = {{NULL, {1, 2}}, {NULL, {5, UINT64_MAX}}, {"ranges", {0, 1}}, {"ranges", {3, 3}},
+  } rows[] = {{NULL, {1, 2}},
+              {NULL, {5, UINT64_MAX}},
+              {"ranges", {0, 1}},
+              {"ranges", {3, 3}},
               {"ranges", {4, 3}}};
   uint8_t payload[16];
   for (size_t i = 0; i < N_ITEMS(rows); i++) {

@@ -368,8 +368,7 @@ static void take(uint64_t id) {
   close(fd);
 }
 
-static const char* receive_broken(fw_lane_t lane, uint64_t id, fw_block_t block,
-                                  int* ret_refused) {
+static const char* receive_broken(fw_lane_t lane, uint64_t id, fw_block_t block, int* ret_refused) {
   int fd = fw_fd_dup(tcp[0]);
   int number = fd;
   const char* rule = fw_ledger_receive(&ledger, lane, id, &block, &fd, ret_refused);
@@ -462,8 +461,8 @@ static void a_listener_is_a_server_and_no_socket(void) {
   static const struct {
     uint8_t type;
     int is_refused;
-  } rows[] = {{FW_HANDLE_SOCKET, 1}, {FW_HANDLE_SERVER, 0}, {FW_HANDLE_NATIVE, 0},
-              {FW_HANDLE_BOUND, 1}};
+  } rows[] = {
+      {FW_HANDLE_SOCKET, 1}, {FW_HANDLE_SERVER, 0}, {FW_HANDLE_NATIVE, 0}, {FW_HANDLE_BOUND, 1}};
   for (uint64_t i = 0; i < 4; i++) {
     int refused = -1;
     int fd = fw_fd_dup(listener);
@@ -600,7 +599,7 @@ static void asks_ascend_also_when_one_is_asked_for_again(void) {
   receive_in(FW_LANE_USER, 1, 0);
   receive_in(FW_LANE_USER, 2, 0);
   fw_ledger_ask_missing(&ledger, 1);
-  ledger.n_resend_ids = 0; /* RESEND left */
+  ledger.n_resend_ids = 0;           /* RESEND left */
   fw_ledger_ask_missing(&ledger, 2); /* 2: it does not leave yet */
   CHECK_RULE(fill(1, inode_of(tcp[0]), 0), NULL);
   fw_ledger_ask_missing(&ledger, 2);
@@ -640,7 +639,7 @@ static void nothing_is_said_of_a_discarded_handle_that_was_asked_for(void) {
   begin();
   for (uint64_t id = 1; id <= 4; id++) receive_in(FW_LANE_USER, id, id == 1);
   fw_ledger_ask_missing(&ledger, 1);
-  ledger.n_resend_ids = 0; /* RESEND left: 2 */
+  ledger.n_resend_ids = 0;           /* RESEND left: 2 */
   fw_ledger_ask_missing(&ledger, 2); /* 3: it does not leave */
   fw_ledger_discard_all(&ledger);
   CHECK_EQUAL(fw_ledger_landed_id(&ledger), 1);

@@ -460,8 +460,7 @@ static void dropped_messages_are_credited_and_their_handles_closed(void) {
   CHECK_EQUAL(b->n_got, 1);
   CHECK_EQUAL(ledger(b)->n_received, 1);
   CHECK_EQUAL(ledger(b)->received_id, 5);
-  for (int i = 0; i < FW_N_LANES; i++)
-    CHECK_EQUAL(lane_in(i)->credited, lane_in(i)->received);
+  for (int i = 0; i < FW_N_LANES; i++) CHECK_EQUAL(lane_in(i)->credited, lane_in(i)->received);
   end();
 }
 

@@ -70,8 +70,7 @@ static inline void limit_room(size_t count) {
   struct rlimit limit;
   rlim_t fd = 0;
   CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  for (size_t n_free = 0; n_free < count || is_open((int)fd); fd++)
-    n_free += !is_open((int)fd);
+  for (size_t n_free = 0; n_free < count || is_open((int)fd); fd++) n_free += !is_open((int)fd);
   limit.rlim_cur = fd;
   CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }

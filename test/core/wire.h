@@ -93,8 +93,7 @@ static inline void wire_text(wire_t* wire, fw_lane_t lane, const char* text) {
 }
 
 static inline fw_block_t wire_tcp_block(const wire_t* wire) {
-  return (fw_block_t){
-      .inode = inode_of(wire->fd), .kind = FW_FD_TCP, .type = FW_HANDLE_SOCKET};
+  return (fw_block_t){.inode = inode_of(wire->fd), .kind = FW_FD_TCP, .type = FW_HANDLE_SOCKET};
 }
 
 static inline void wire_block(wire_t* wire, const fw_block_t* block) {
@@ -123,8 +122,7 @@ static inline void wire_socket(wire_t* wire, fw_lane_t lane, uint64_t id) {
 }
 
 static inline void wire_handle_fd(wire_t* wire, uint64_t id, uint64_t inode) {
-  wire_header(wire,
-              (fw_frame_t){.kind = FW_KIND_HANDLE_FD, .handles = 1, .id = id, .size = 8});
+  wire_header(wire, (fw_frame_t){.kind = FW_KIND_HANDLE_FD, .handles = 1, .id = id, .size = 8});
   wire_u64(wire, inode);
 }
 

@@ -67,9 +67,9 @@ static void check_order(const char* const* texts, size_t count) {
 /* -------------------------------------------------------------------- order */
 
 static void every_size_arrives_as_it_was_sent(void) {
-  static const size_t sizes[] = {0,     1,     4096,   4097,   8192,   8193,   16384,
-                                 32768, 32769, 65536,  262128, 262144, 262145, 262136,
-                                 262137, 524272, 524273, 1000000};
+  static const size_t sizes[] = {0,      1,      4096,   4097,   8192,   8193,
+                                 16384,  32768,  32769,  65536,  262128, 262144,
+                                 262145, 262136, 262137, 524272, 524273, 1000000};
   size_t count = sizeof(sizes) / sizeof(sizes[0]);
   begin();
   for (int lane = 0; lane < FW_N_LANES; lane++) {
@@ -424,6 +424,24 @@ static void a_moved_socket_that_is_reset_while_queued_is_dropped(void) {
   end();
 }
 
+static void a_dropped_message_is_counted_behind_those_before_it(void) {
+  int reset[2];
+  size_t written;
+  begin();
+  tcp_pair(reset);
+  end_send_text(a, FW_LANE_USER, "before");
+  end_send_socket(a, FW_LANE_USER, "gone", reset[1], 1);
+  tcp_reset(reset[0], reset[1]);
+  CHECK_EQUAL(fw_write_queue_flush(&a->channel->out, a->fd, 0, &written), UV_EAGAIN);
+  CHECK_EQUAL(lane_out(FW_LANE_USER)->n_written, 0);
+  CHECK_EQUAL(a->n_outcomes, 0);
+  end_pump(a, b);
+  CHECK_EQUAL(lane_out(FW_LANE_USER)->n_written, 2);
+  CHECK_EQUAL(a->n_outcomes, 1);
+  close(reset[1]);
+  end();
+}
+
 static void nothing_passes_a_message_that_is_dropped(void) {
   int reset[2];
   begin();
@@ -528,10 +546,8 @@ static void a_cut_keeps_the_frames_of_a_set_that_left(void) {
   begin();
   narrow();
   for (uint64_t i = 1; i <= 200; i++) {
-    fw_handle_out_t handle = {.fd = tcp[0],
-                              .token = i,
-                              .type = FW_HANDLE_SOCKET,
-                              .flags = FW_HANDLE_WRITES_PENDING};
+    fw_handle_out_t handle = {
+        .fd = tcp[0], .token = i, .type = FW_HANDLE_SOCKET, .flags = FW_HANDLE_WRITES_PENDING};
     send_pattern(FW_LANE_USER, 200, (uint32_t)i, &handle);
   }
   CHECK_EQUAL(end_flush(a), UV_EAGAIN);
@@ -615,6 +631,7 @@ int main(void) {
   RUN(many_handles_travel_in_sets);
   RUN(partial_writes_send_each_descriptor_once);
   RUN(a_moved_socket_that_is_reset_while_queued_is_dropped);
+  RUN(a_dropped_message_is_counted_behind_those_before_it);
   RUN(nothing_passes_a_message_that_is_dropped);
   RUN(a_duplicate_travels_also_when_it_is_reset);
   RUN(a_cut_drops_messages_and_keeps_control_frames);

@@ -160,9 +160,8 @@ static void open_party(party_t* party, int end) {
                                            .on_progress = on_progress,
                                            .on_end = on_end,
                                            .on_closed = on_closed};
-  fw_options_t options = {.end_stall_ms = END_STALL_MS,
-                          .exit_stall_ms = EXIT_STALL_MS,
-                          .exit_total_ms = EXIT_TOTAL_MS};
+  fw_options_t options = {
+      .end_stall_ms = END_STALL_MS, .exit_stall_ms = EXIT_STALL_MS, .exit_total_ms = EXIT_TOTAL_MS};
   memset(party, 0, sizeof(*party));
   party->end = end;
   world_end = end;
@@ -299,6 +298,17 @@ static size_t choose_room(void) {
   return choose(&choices, 3) > 0 ? NO_LIMIT : choose(&choices, 4);
 }
 
+static void run_some(party_t* party) {
+  size_t read_size = 1 + choose(&choices, 200);
+  size_t write_room = choose(&choices, 300);
+  run_party(party, read_size, write_room, choose_room());
+}
+
+static void some_writes_done(party_t* party) {
+  size_t start = choose(&choices, 64);
+  writes_done(party, start, choose(&choices, 4) == 0);
+}
+
 static void operate(party_t* party) {
   uint32_t what = choose(&choices, 32);
   n_operations++;
@@ -308,13 +318,13 @@ static void operate(party_t* party) {
   if (what < 4) send_one(party, FW_LANE_USER, 0);
   else if (what < 9) send_one(party, FW_LANE_USER, 1);
   else if (what < 11) send_one(party, FW_LANE_INTERNAL, what & 1);
-  else if (what < 13) run_party(party, 1 + choose(&choices, 200), choose(&choices, 300), choose_room());
+  else if (what < 13) run_some(party);
   else if (what < 20) run_party(party, NO_LIMIT, NO_LIMIT, choose_room());
   else if (what < 23) give_one(party->end, FW_LANE_USER, choose(&choices, 8));
   else if (what < 24) give_one(party->end, FW_LANE_INTERNAL, choose(&choices, 8));
   else if (what < 26 && party->channel != NULL) resolve_one(party->end, choose(&choices, 3) > 0);
   else if (what < 28) world_now += choose(&choices, 50);
-  else if (what < 29) writes_done(party, choose(&choices, 64), choose(&choices, 4) == 0);
+  else if (what < 29) some_writes_done(party);
   else if (what < 30) reset_one(party->end, choose(&choices, 64));
   else if (choose(&choices, 3) == 0) world_is_short = !world_is_short;
   else rare(party);
@@ -364,8 +374,8 @@ static void check_quiet(const party_t* party) {
   for (int lane = 0; lane < FW_N_LANES; lane++) {
     const fw_lane_in_t* in = &party->channel->in.lanes[lane];
     check(in->credited == in->received, "credit was lost");
-    check(fw_channel_written(party->channel, (fw_lane_t)lane) ==
-              sides[party->end].n_accepted[lane], "a message is not counted as written");
+    check(fw_channel_written(party->channel, (fw_lane_t)lane) == sides[party->end].n_accepted[lane],
+          "a message is not counted as written");
   }
   check_all_came(party->end);
 }
@@ -378,7 +388,8 @@ static void end_both(void) {
   uint32_t first = choose(&choices, 3);
   for (int i = 0; i < 2; i++) {
     world_end = i;
-    while (parties[i].channel != NULL && pending_writes(i, 0) != NULL) writes_done(&parties[i], 0, 0);
+    while (parties[i].channel != NULL && pending_writes(i, 0) != NULL)
+      writes_done(&parties[i], 0, 0);
   }
   settle_down();
   for (int i = 0; i < 2; i++) {
@@ -393,15 +404,27 @@ static void end_both(void) {
   settle_down();
 }
 
+/* The process is gone. Whether everything it sent has to arrive. */
+static int finish_exit(party_t* party) {
+  const fw_channel_t* channel = party->channel;
+  if (!party->is_exiting || channel == NULL) return 0;
+  int is_flushed = fw_channel_queued(channel) == 0 && !channel->is_closing && !channel->is_broken &&
+                   !channel->is_eof && !is_ending(&parties[1 - party->end]);
+  kill_party(party);
+  return is_flushed;
+}
+
 static void end_run(void) {
   int is_orderly = 1;
+  int is_flushed[2];
   for (int i = 0; i < 2; i++) {
     world_end = i;
     release_all(&parties[i]);
-    if (parties[i].is_exiting) kill_party(&parties[i]);
+    is_flushed[i] = finish_exit(&parties[i]);
   }
   settle_down();
   for (int i = 0; i < 2; i++) {
+    if (is_flushed[i] && !sides[1 - i].is_dead) check_all_came(1 - i);
     if (sides[i].is_dead || sides[i].did_close) is_orderly = 0;
   }
   if (!is_ending(&parties[0]) && !is_ending(&parties[1]))

@@ -14,6 +14,7 @@ static int fake_poll(struct pollfd* entries, nfds_t count, int timeout);
 #define setsockopt fake_setsockopt
 #define poll(entries, count, timeout) fake_poll(entries, count, timeout)
 #include "../../src/core/channel.c"
+#include "../../src/core/ends.c"
 #define now_ms flush_now_ms
 #include "../../src/core/flush.c"
 #undef poll

@@ -93,8 +93,8 @@ ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, s
   if (stream->is_broken || stream->is_ended) return -EPIPE;
   for (size_t i = 0; i < n_iov; i++) size += iov[i].iov_len;
   if (size == 0) world_fail("a write of nothing");
-  if (n_fds > 0 && (world_is_short || stream->n_sets == MAX_SETS ||
-                    stream->n_in_flight + n_fds > MAX_IN_FLIGHT))
+  if (n_fds > 0 &&
+      (world_is_short || stream->n_sets == MAX_SETS || stream->n_in_flight + n_fds > MAX_IN_FLIGHT))
     return -ETOOMANYREFS;
   if (size > world_write_room) size = world_write_room;
   if (size == 0) return -EAGAIN;

@@ -307,6 +307,16 @@ static size_t choose_room(void) {
   return choose(&choices, 3) > 0 ? NO_LIMIT : choose(&choices, 4);
 }
 
+static void receive_some(party_t* party) {
+  size_t size = 1 + choose(&choices, 200);
+  receive(party, size, choose_room());
+}
+
+static void finish_some_writes(party_t* party) {
+  size_t start = choose(&choices, 64);
+  finish_writes(party, start, choose(&choices, 4) == 0);
+}
+
 static void operate(party_t* party) {
   uint32_t what = choose(&choices, 32);
   world_end = party->end;
@@ -317,13 +327,13 @@ static void operate(party_t* party) {
   else if (what < 11) send_one(party, FW_LANE_INTERNAL, what & 1);
   else if (what < 13) flush(party, choose(&choices, 300));
   else if (what < 16) flush(party, NO_LIMIT);
-  else if (what < 19) receive(party, 1 + choose(&choices, 200), choose_room());
+  else if (what < 19) receive_some(party);
   else if (what < 23) receive(party, NO_LIMIT, choose_room());
   else if (what < 26) give_one(party->end, FW_LANE_USER, choose(&choices, 8));
   else if (what < 27) give_one(party->end, FW_LANE_INTERNAL, choose(&choices, 8));
   else if (what < 28) resolve_one(party->end, choose(&choices, 3) > 0);
   else if (what < 29) ask_missing(party, choose(&choices, 5));
-  else if (what < 30) finish_writes(party, choose(&choices, 64), choose(&choices, 4) == 0);
+  else if (what < 30) finish_some_writes(party);
   else if (what < 31) reset_one(party->end, choose(&choices, 64));
   else if (choose(&choices, 2) == 0) world_is_short = !world_is_short;
   else rare(party);
@@ -356,9 +366,14 @@ static uint64_t progress(void) {
   for (int i = 0; i < 2; i++) {
     const fw_channel_t* channel = &parties[i].channel;
     if (!parties[i].is_open) continue;
-    const uint64_t values[] = {channel->in.offset, channel->ledger.received_id, channel->end_laid,
-                               channel->is_eof, channel->did_shutdown, channel->ledger.n_missing,
-                               fw_write_queue_size(&channel->out), world_unread(i)};
+    const uint64_t values[] = {channel->in.offset,
+                               channel->ledger.received_id,
+                               channel->end_laid,
+                               channel->is_eof,
+                               channel->did_shutdown,
+                               channel->ledger.n_missing,
+                               fw_write_queue_size(&channel->out),
+                               world_unread(i)};
     for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++)
       hash = (hash ^ values[j]) * 0x9e3779b97f4a7c15 + 1;
   }
@@ -405,7 +420,8 @@ static int is_ending(const party_t* party) {
 static void end_both(void) {
   uint32_t first = choose(&choices, 3);
   for (uint32_t i = 0; i < 2; i++) {
-    while (parties[i].is_open && pending_writes((int)i, 0) != NULL) finish_writes(&parties[i], 0, 0);
+    while (parties[i].is_open && pending_writes((int)i, 0) != NULL)
+      finish_writes(&parties[i], 0, 0);
     settle_down();
   }
   if (first != 1) end_party(&parties[0]);

@@ -194,6 +194,52 @@ LEDGER = {
     "burst": rare(0, 24, 1, 43, 1) + flush(0) + receive(1),
 }
 
+# ---------------------------------------------------------------------- channel
+
+# Sending is as above, give_one() like deliver() but with other codes.
+
+
+def run(end, room=None):
+    # The last bytes: listeners that are entered in the batch, and how much may be written until the next run.
+    return op(end, 13, *(WHOLE if room is None else [0, room]), 0, 1)
+
+
+def run_some(end, size, room):
+    return op(end, 11, size, room >> 8, room & 255, *WHOLE, 0, 1)
+
+
+def give(end, fate=3, internal=False):
+    return op(end, 23 if internal else 20, fate)
+
+
+def wait(ms):
+    return op(0, 26, ms)
+
+
+def rare_of(end, what, *arguments):
+    return op(end, 31, 1, what, *arguments)
+
+
+CHANNEL = {
+    "one": send_handle(0) + run(0) + run(1) + give(1) + run(1) + run(0),
+    "kinds": MANY + send_handle(0, WRONG) + run(0) + run(1) + give(1) * 3 + run(1),
+    "both-ways": MANY + send_handle(1) * 3 + run(0) + run(1) + run(0) + run(1),
+    "missing": send_handle(0) * 3 + send(0) + run(0) + run(1, 1) + wait(20) + run(1) + run(0) + run(1),
+    "refused": send_handle(0) * 3 + run(0) + run(1) + give(1, 0) + give(1, 2) + give(1, 1),
+    "writes": send_handle(0, WRITES) * 2 + run(0) + op(0, 28, 0, 1) + run(0) + run(1),
+    "end": MANY + run_some(0, 100, 200) + run(1) + give(1) + rare_of(0, 0) + run(0) + run(1),
+    "end-with-writes": send_handle(0, WRITES) * 2 + run(0) + run(1) + rare_of(0, 0) + run(0) + run(1),
+    "both-end": MANY + send_handle(1) + rare_of(0, 0) + rare_of(1, 0) + run(0) + run(1),
+    "stall": MANY + rare_of(0, 0) + rare_of(0, 36) + run(0) + run(1),
+    "death": MANY + run(0) + run(1) + give(1) + rare_of(1, 16) + rare_of(0, 28) + run(0),
+    "close": MANY + run(0) + run(1) + rare_of(0, 18) + give(1) + run(1),
+    "exit": MANY + rare_of(0, 20, 1, 1, 1) + run(1),
+    "exit-both": MANY + send_handle(1) + rare_of(0, 20, 1, 1, 1) + rare_of(1, 20, 1, 1, 1),
+    "hold": MANY + run(0) + rare_of(1, 24) + run(1) + rare_of(0, 0) + run(0) + run(1) + rare_of(1, 40),
+    "short": op(0, 31, 0) + MANY + run(0) + wait(40) + run(0) + op(0, 31, 0) + run(0) + run(1),
+}
+
 write("frame", FRAME)
 write("read_queue", READ_QUEUE)
 write("ledger", LEDGER)
+write("channel", CHANNEL)

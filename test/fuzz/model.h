@@ -15,7 +15,8 @@
 #define MAX_ID (MAX_SENDS + 1)
 #define NO_LIMIT ((size_t)1 << 40)
 #define TOKEN_BASE 7000
-#define MAX_LARGE ((size_t)3 << 20) /* bytes of large messages in one run: enough for the internal credit */
+#define MAX_LARGE \
+  ((size_t)3 << 20) /* bytes of large messages in one run: enough for the internal credit */
 #define MAX_DECISIONS 1024
 #define BODY_STEP 509
 
@@ -52,15 +53,15 @@ typedef struct {
 
 typedef struct {
   int is_dead;
-  int is_over;     /* nothing may be delivered any more */
-  int did_close;   /* without an end: what the peer did with its handles it does not hear */
-  int may_return;  /* RETURNED without a reason is in order */
+  int is_over;    /* nothing may be delivered any more */
+  int did_close;  /* without an end: what the peer did with its handles it does not hear */
+  int may_return; /* RETURNED without a reason is in order */
   uint32_t accepted[FW_N_LANES][MAX_SENDS];
   size_t n_accepted[FW_N_LANES];
   size_t n_seen[FW_N_LANES]; /* of the other end's: delivered, or known not to come */
   item_t inbox[FW_N_LANES][MAX_SENDS];
   size_t n_came[FW_N_LANES];
-  size_t n_given[FW_N_LANES]; /* to a listener */
+  size_t n_given[FW_N_LANES];  /* to a listener */
   uint32_t adopted[MAX_SENDS]; /* and neither taken nor refused */
   size_t n_adopted;
   uint8_t written[MAX_ID]; /* by id: as the other end said; writes_t */
@@ -86,8 +87,8 @@ static inline void check(int is_true, const char* what) {
   if (!is_true) world_fail(what);
 }
 
-#define TRACE(...) \
-  do { \
+#define TRACE(...)                                \
+  do {                                            \
     if (is_tracing) fprintf(stderr, __VA_ARGS__); \
   } while (0)
 
@@ -230,7 +231,8 @@ static inline void check_handle(send_t* sent, const fw_handle_in_t* handle) {
     check(handle->buffered[i] == (uint8_t)(i * 3), "other buffered bytes");
   if (handle->flags & FW_HANDLE_WRITES_PENDING)
     check(sent->writes != NO_WRITES, "writes that never were");
-  else check(sent->writes == NO_WRITES || sent->writes == WRITES_DONE, "the flag of writes is lost");
+  else
+    check(sent->writes == NO_WRITES || sent->writes == WRITES_DONE, "the flag of writes is lost");
   sent->id = handle->id;
   sent->flags = handle->flags;
 }
@@ -362,7 +364,8 @@ static inline void check_settled(void) {
 static inline void check_writes_told(void) {
   for (size_t i = 0; i < n_sends; i++)
     if (sends[i].is_delivered && (sends[i].flags & FW_HANDLE_WRITES_PENDING))
-      check(sides[1 - sends[i].end].written[sends[i].id] == sends[i].writes, "WRITES_DONE is wrong");
+      check(sides[1 - sends[i].end].written[sends[i].id] == sends[i].writes,
+            "WRITES_DONE is wrong");
 }
 
 static inline void check_all_came(int end) {

@@ -218,7 +218,8 @@ static void put_numbers(void) {
 static void put_id(void) {
   static const uint8_t with_id[] = {FW_KIND_LANDED, FW_KIND_REFUSED, FW_KIND_WRITES_DONE};
   uint8_t kind = with_id[next_byte() % 3];
-  put_header((fw_frame_t){.kind = kind, .size = kind == FW_KIND_REFUSED ? 4 : 0, .id = next_byte()});
+  put_header(
+      (fw_frame_t){.kind = kind, .size = kind == FW_KIND_REFUSED ? 4 : 0, .id = next_byte()});
   if (kind == FW_KIND_REFUSED) put("\1\0\0\0", 4);
 }
 
@@ -344,20 +345,49 @@ static void drop(void) {
 static int operate(void) {
   uint8_t what = next_byte();
   switch (what % 16) {
-    case 0: put_input(next_byte()); break;
-    case 1: case 2: put_frame(); break;
-    case 3: put_numbers(); break;
-    case 4: put_id(); break;
-    case 5: case 6: put_handle(); break;
-    case 7: put_handle_fd(); break;
-    case 8: put_batch(); break;
-    case 9: attach(); break;
-    case 10: return feed(1 + (size_t)next_byte());
-    case 11: return feed_all(SIZE_MAX);
-    case 12: answer(next_byte()); break;
-    case 13: credit(next_byte()); break;
-    case 14: fw_ledger_ask_missing(&channel.ledger, next_byte() % 8); flush(); break;
-    default: if (what > 200) drop(); else flush();
+    case 0:
+      put_input(next_byte());
+      break;
+    case 1:
+    case 2:
+      put_frame();
+      break;
+    case 3:
+      put_numbers();
+      break;
+    case 4:
+      put_id();
+      break;
+    case 5:
+    case 6:
+      put_handle();
+      break;
+    case 7:
+      put_handle_fd();
+      break;
+    case 8:
+      put_batch();
+      break;
+    case 9:
+      attach();
+      break;
+    case 10:
+      return feed(1 + (size_t)next_byte());
+    case 11:
+      return feed_all(SIZE_MAX);
+    case 12:
+      answer(next_byte());
+      break;
+    case 13:
+      credit(next_byte());
+      break;
+    case 14:
+      fw_ledger_ask_missing(&channel.ledger, next_byte() % 8);
+      flush();
+      break;
+    default:
+      if (what > 200) drop();
+      else flush();
   }
   return 0;
 }

@@ -42,11 +42,11 @@ void world__fds_begin(void);
 
 /* --- streams (fake_transport.c); each end uses its own, by any descriptor --- */
 
-extern size_t world_write_room;  /* bytes that are taken until EAGAIN */
-extern int world_is_short;       /* descriptors are refused with ETOOMANYREFS */
+extern size_t world_write_room;   /* bytes that are taken until EAGAIN */
+extern int world_is_short;        /* descriptors are refused with ETOOMANYREFS */
 extern size_t world_segment_size; /* bytes at most that a read gives together with descriptors */
-extern size_t world_read_size;   /* bytes that the next read gives at most */
-extern size_t world_fd_room;     /* descriptors that can be opened by reads */
+extern size_t world_read_size;    /* bytes that the next read gives at most */
+extern size_t world_fd_room;      /* descriptors that can be opened by reads */
 
 void world_shutdown(int end);
 void world_disconnect(int end);
@@ -58,7 +58,8 @@ void world__streams_begin(void);
 /* --- loops (fake_loop.c), one for each end --- */
 
 extern uint64_t world_now; /* ms */
-extern int world_reports_errors; /* a peer that is gone with unread bytes shows as an error, as with epoll */
+extern int
+    world_reports_errors; /* a peer that is gone with unread bytes shows as an error, as with epoll */
 /* Runs where the core would wait, at most that many ms; the time is the caller's to move on. */
 extern void (*world_wait)(int timeout);
 

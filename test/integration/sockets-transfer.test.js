@@ -77,7 +77,7 @@ describe('a net.Socket', () => {
     await leave(child, server);
   });
 
-  it('goes to the child while others come from it', async () => {
+  itIsBetter('goes to the child while others come from it', async () => {
     const child = forkFunction(() => {
       process.on('message', (message, socket) => process.send(`${message} and back`, socket));
     });
@@ -394,22 +394,25 @@ describe('the classic child, which only calls socket.end()', () => {
 });
 
 describe('a connection of an http server', () => {
-  it('loses its parser and response when it is sent, and the child answers it', async () => {
-    const child = forkFunction(answer);
-    const sent = [];
-    const server = http.createServer((request, response) => {
-      const { socket } = request;
-      child.send('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfrom the child', socket);
-      sent.push(socket.parser, socket._httpMessage, response.socket);
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const request = http.get({ port: server.address().port, agent: false });
-    const [response] = await once(request, 'response');
-    assert.equal(await textOf(response), 'from the child');
-    assert.deepEqual(sent, [null, null, null]);
-    await leave(child, server);
-  });
+  itIsBetter(
+    'loses its parser and response when it is sent, and the child answers it',
+    async () => {
+      const child = forkFunction(answer);
+      const sent = [];
+      const server = http.createServer((request, response) => {
+        const { socket } = request;
+        child.send('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfrom the child', socket);
+        sent.push(socket.parser, socket._httpMessage, response.socket);
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const request = http.get({ port: server.address().port, agent: false });
+      const [response] = await once(request, 'response');
+      assert.equal(await textOf(response), 'from the child');
+      assert.deepEqual(sent, [null, null, null]);
+      await leave(child, server);
+    },
+  );
 
   it('can be served by an http server of the child', async () => {
     const child = forkFunction(() => {

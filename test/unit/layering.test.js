@@ -23,6 +23,7 @@ const CORE = {
   trace: { headers: CHANNEL, uv: [] },
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
   descendant: { headers: CHANNEL, uv: [] },
+  ends: { headers: CHANNEL, uv: [] },
   channel: { headers: CHANNEL, uv: 'all' },
 };
 

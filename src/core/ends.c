@@ -1,0 +1,140 @@
+/* How a channel ends: our END, the peer's, the end of the stream, a violation, and the time limits of all that. */
+#include <sys/socket.h>
+
+#include "channel_state.h"
+
+#define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
+
+int fw__channel_may_end(const fw_channel_t* channel) {
+  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
+         channel->ledger.n_adopted == 0 && fw_write_queue_is_laid(&channel->out);
+}
+
+static void report_end(fw_channel_t* channel, fw_end_t end) {
+  fw__channel_report_batch(channel);
+  if (channel->end_reported || channel->is_closing) return;
+  channel->end_reported = 1;
+  channel->deadline = 0;
+  fw__channel_update_poll(channel);
+  channel->callbacks.on_end(channel->data, end);
+}
+
+/* Nobody will take anything from us any more. */
+void fw__channel_return_everything(fw_channel_t* channel) {
+  fw_write_queue_cut(&channel->out);
+  fw_ledger_return_all(&channel->ledger);
+}
+
+/* The peer's END: what came before it was delivered. */
+static void settle_peer_end(fw_channel_t* channel) {
+  if (channel->peer_end_settled || channel->holds > 0 || channel->ledger.n_adopted > 0) return;
+  if (fw_read_queue_is_holding(&channel->in)) return;
+  channel->peer_end_settled = 1;
+  fw_read_queue_drop_messages(&channel->in);
+  fw__channel_return_everything(channel);
+  channel->end_wanted = 1;
+  fw__channel_write(channel);
+  report_end(channel, channel->is_own_end ? FW_END_OWN : FW_END_PEER);
+}
+
+/* The peer said END and shut its side down, and waits for what is left of our socket's writes. */
+static int owes_writes(const fw_channel_t* channel) {
+  return channel->peer_end_settled && channel->ledger.n_writes_out > 0 && !channel->is_broken &&
+         !channel->is_violated;
+}
+
+/* The stream is over. */
+static void settle_eof(fw_channel_t* channel) {
+  fw_end_t end = channel->is_violated  ? FW_END_VIOLATION
+                 : channel->is_own_end ? FW_END_OWN
+                 : channel->peer_ended ? FW_END_PEER
+                                       : FW_END_DIED;
+  if (!channel->is_violated) {
+    fw_read_queue_give_up_missing(&channel->in, fw__channel_on_lost);
+    fw__channel_report_batch(channel);
+    if (channel->holds > 0 || channel->is_closing) return;
+  }
+  fw__channel_return_everything(channel);
+  report_end(channel, end);
+  fw__channel_do_close(channel);
+}
+
+static int is_outstanding(const fw_channel_t* channel) {
+  return !channel->end_laid || fw_write_queue_size(&channel->out) > 0 ||
+         !fw_ledger_is_settled(&channel->ledger);
+}
+
+/* A flush before END, or handles behind it, made no progress for too long. */
+static void give_up_waiting(fw_channel_t* channel) {
+  channel->deadline = 0;
+  if (!channel->end_laid) {
+    fw_write_queue_cut(&channel->out);
+    fw_ledger_return_queued(&channel->ledger);
+    fw__channel_write(channel);
+  }
+  report_end(channel, FW_END_OWN);
+}
+
+/* Both said END: what is left to tell the other? */
+static void finish(fw_channel_t* channel) {
+  if (!channel->end_laid || fw_write_queue_size(&channel->out) > 0) return;
+  if (channel->ledger.n_writes_out > 0) return;
+  if (channel->ledger.n_writes_in == 0 || channel->is_eof) {
+    fw__channel_do_close(channel);
+  } else if (!channel->did_shutdown) {
+    channel->did_shutdown = 1;
+    shutdown(channel->fd, SHUT_WR);
+  }
+}
+
+/* Goes on with an end as far as it can; called after everything that may matter to it. */
+void fw__channel_advance(fw_channel_t* channel) {
+  if (channel->is_closing || channel->in_batch) return;
+  if (channel->peer_ended && !channel->is_violated) settle_peer_end(channel);
+  if (channel->is_closing) return;
+  if (channel->is_eof && !owes_writes(channel)) {
+    settle_eof(channel);
+    return;
+  }
+  if (channel->end_wanted && !channel->end_laid) fw__channel_write(channel);
+  if (channel->is_own_end && !channel->end_reported) {
+    if (!is_outstanding(channel)) report_end(channel, FW_END_OWN);
+    else if (channel->deadline != 0 && channel->deadline <= fw__channel_now_ms(channel))
+      give_up_waiting(channel);
+  }
+  if (channel->is_closing) return;
+  if (channel->peer_end_settled) finish(channel);
+  fw__channel_update_poll(channel);
+}
+
+int fw_channel_end(fw_channel_t* channel) {
+  if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
+  channel->is_own_end = channel->end_wanted = 1;
+  fw_read_queue_drop_messages(&channel->in);
+  channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
+  fw__channel_write(channel);
+  if (!is_outstanding(channel) && !channel->has_events) {
+    channel->end_reported = 1;
+    channel->deadline = 0;
+    fw__channel_update_poll(channel);
+    return 1;
+  }
+  fw__channel_schedule(channel, 1);
+  fw__channel_update_poll(channel);
+  return 0;
+}
+
+void fw_channel_peer_died(fw_channel_t* channel) {
+  if (channel->is_closing) return;
+  fw__channel_read(channel, DRAIN_BUDGET);
+  channel->is_eof = 1;
+  fw__channel_report_batch(channel);
+  if (!channel->is_closing) fw__channel_advance(channel);
+}
+
+void fw_channel_reject_message(fw_channel_t* channel) {
+  if (channel->is_closing || channel->is_violated) return;
+  channel->violation = (fw_violation_t){.rule = "body"};
+  channel->is_violated = channel->is_eof = 1;
+  fw__channel_schedule(channel, 1);
+}
