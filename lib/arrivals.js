@@ -8,6 +8,9 @@ const handles = require('./handles');
 // fw_refused_reason_t
 const REFUSED = { POLICY: 2, NO_LISTENER: 3, UNUSABLE: 4 };
 
+// As many as may be open by the protocol.
+const MAX_WRITTEN = 4096;
+
 class Arrivals {
   #native;
   #bookkeeping;
@@ -80,8 +83,14 @@ class Arrivals {
   writesDone(id, failed) {
     const gate = this.#gates.get(id);
     if (gate) this.#openGate(gate, failed);
-    else this.#written.set(id, failed);
+    else this.#remember(id, failed);
     this.#gates.delete(id);
+  }
+
+  /** Of those that were refused in the addon nobody asks: the oldest go. */
+  #remember(id, failed) {
+    this.#written.set(id, failed);
+    if (this.#written.size > MAX_WRITTEN) this.#written.delete(this.#written.keys().next().value);
   }
 
   /** Nobody will say any more what became of the writes before those of our sockets. */

@@ -8,7 +8,6 @@ const internals = require('./node-internals');
 const { KeptOpenList, SocketListReceive, SocketListSend } = require('./socket-list');
 
 const serverKeys = new WeakMap(); // server -> key
-const serversByKey = new Map(); // key -> WeakRef of the server
 const relayKeys = new WeakMap(); // SocketListReceive -> key under which its sockets are handed on
 const origins = new WeakMap(); // received socket -> { list, onClose }
 const listsOfServer = new WeakMap(); // server -> Set of SocketListSend
@@ -40,6 +39,11 @@ class ServerOwner {
   }
 
   settled() {}
+
+  takeBack(socket) {
+    internals.addConnections(this.#server, 1);
+    internals.giveToServer(socket, this.#server);
+  }
 }
 
 /** Sockets that were handed on: what happens there is reported to where they came from. */
@@ -57,6 +61,34 @@ class RelayOwner {
   settled(_list, count) {
     this.#list.remove(count);
   }
+
+  /** It is counted already, as one that is handed on: now it is held here again. */
+  takeBack(socket) {
+    origins.set(socket, { list: this.#list, onClose: this.#list.watch(socket) });
+  }
+}
+
+/** A list's answer to close() may wait for connections of the server itself, or those of other lists. */
+function checkAll(lists) {
+  for (const list of lists) {
+    list.check();
+    if (list.isOver && !list.isClosing) lists.delete(list);
+  }
+}
+
+/**
+ * A connection leaves a server that is closed already and asks no list any more: it counts for the server itself until
+ * the list has none left.
+ */
+function countForClosed(server, list) {
+  if (!internals.isClosed(server) || list.isClosing || list.isCountedByServer) return;
+  list.isCountedByServer = true;
+  internals.addConnections(server, 1);
+  list.once('empty', () => {
+    list.isCountedByServer = false;
+    internals.addConnections(server, -1);
+    internals.closeIfDrained(server);
+  });
 }
 
 function watchServer(server) {
@@ -64,13 +96,7 @@ function watchServer(server) {
   if (lists) return lists;
   lists = new Set();
   listsOfServer.set(server, lists);
-  serversByKey.set(keyOf(serverKeys, server), new WeakRef(server));
-  internals.onConnectionClosed(server, () => {
-    for (const list of lists) {
-      list.check();
-      if (list.isOver && !list.isClosing) lists.delete(list);
-    }
-  });
+  internals.onConnectionClosed(server, () => checkAll(lists));
   return lists;
 }
 
@@ -163,6 +189,8 @@ class Bookkeeping {
       moved() {
         internals.addConnections(server, -1);
         list.add();
+        countForClosed(server, list);
+        checkAll(listsOfServer.get(server));
       },
       returned(replacement) {
         if (replacement) {
@@ -197,11 +225,9 @@ class Bookkeeping {
 
   /** A counted socket arrived with this key, which is its own if it is kept open by the sender. */
   arrived(socket, key, isKeptOpen) {
-    const server = serversByKey.get(key)?.deref();
-    if (server && this.#sent.has(key)) {
-      internals.addConnections(server, 1);
-      internals.giveToServer(socket, server);
-      this.#sent.get(key).remove(1);
+    const sent = this.#sent.get(key);
+    if (sent) {
+      sent.takeBack(socket);
       return;
     }
     let list = this.#received.get(key);

@@ -16,7 +16,7 @@ const { codecs } = require('./serialization');
 
 const LANE = { USER: 0, INTERNAL: 1 };
 const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
-const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5 };
+const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5, ENDING: 6 };
 const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 
 const UV_EPIPE = -32;
@@ -50,6 +50,7 @@ class Channel {
   #nextToken = 1;
   #peerPid = 0;
   #failure = null;
+  isBehindWrapper = false;
   #isFinished = false;
   #onFinished = null;
   #endsWithClose;
@@ -94,7 +95,6 @@ class Channel {
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
       onClosed: inContext(() => this.#arrivals.giveUpWrites()),
-      onTrace: diagnostics.trace,
     };
   }
 
@@ -185,6 +185,8 @@ class Channel {
       else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
       else if (type === EVENT.HELLO) this.#onHello(a);
+      // Before 'undelivered': what is sent to this target there would not go anywhere.
+      else if (type === EVENT.ENDING) this.#target.connected = false;
     }
   }
 
@@ -212,12 +214,11 @@ class Channel {
     if (isWanted) this.#target.emit('undelivered', message, object);
   }
 
-  /** A peer behind a wrapper is not the child whose exit Node reports. */
+  /** A peer behind a wrapper is not the child whose exit Node reports; the addon checks what it says of itself. */
   #onHello(pid) {
     this.#peerPid = pid;
-    if (this.#target.pid !== undefined && this.#target !== process && pid !== this.#target.pid) {
-      this.#native.watchPeer();
-    }
+    if (this.#target === process || pid === this.#target.pid) return;
+    this.isBehindWrapper = this.#native.watchPeer() === 0;
   }
 
   #onLost() {
@@ -235,8 +236,9 @@ class Channel {
 
   // ------------------------------------------------------------------- ends
 
-  /** Flushes, then says END. 'disconnect' follows. */
+  /** Flushes, then says END; delivers nothing any more. 'disconnect' follows. */
   disconnect() {
+    this.#inbox.dropParked();
     if (!this.#native.end()) return;
     this.#target.channel = null;
     process.nextTick(() => this.#finish(END.OWN));
@@ -283,7 +285,7 @@ class Channel {
     const steps = [() => target.emit('disconnect')];
     if (this.#endsWithClose) steps.push(() => countClose(target));
     if (this.#endsWithClose && !target.pid) steps.reverse(); // stock's order where spawn failed
-    if (this.#failure) steps.unshift(() => this.#reportFailure());
+    if (this.#failure) steps.unshift(() => diagnostics.report(target, this.#failure));
     if (this.#onFinished) steps.push(this.#onFinished);
     return steps;
   }
@@ -292,11 +294,6 @@ class Channel {
   #runSteps([first, ...others]) {
     for (const step of others) process.nextTick(step);
     first();
-  }
-
-  #reportFailure() {
-    if (this.#target.listenerCount('error') > 0) this.#target.emit('error', this.#failure);
-    else diagnostics.warn(this.#failure);
   }
 }
 

@@ -5,19 +5,18 @@
 
 const util = require('node:util');
 
-const log = util.debuglog('forkwire');
-
-/** Whether frames are to be logged. */
-const isTracing = log.enabled;
-
-/** One line of the wire log; debuglog adds the pid. */
-function trace(line) {
-  log('%s %s', new Date().toISOString().slice(11, 23), line);
-}
+/** Whether frames are to be logged; the addon does it. */
+const isTracing = util.debuglog('forkwire').enabled;
 
 /** An error that nobody listens for is a warning: nothing of ours ends the process. */
 function warn(error) {
   process.emitWarning(error.message, { type: 'ForkwireWarning', code: error.code, detail: '' });
 }
 
-module.exports = { isTracing, trace, warn };
+/** An error of ours that no call of the user's caused: an 'error' event if somebody listens. */
+function report(target, error) {
+  if (target.listenerCount('error') > 0) target.emit('error', error);
+  else warn(error);
+}
+
+module.exports = { isTracing, report, warn };

@@ -74,7 +74,7 @@ function describe(value) {
     return ` Received ${util.inspect(value, { depth: -1 })}`;
   }
   let text = util.inspect(value, { colors: false });
-  if (text.length > 28) text = `${text.slice(0, 25)}...`;
+  if (text.length > 28 && typeof value !== 'bigint') text = `${text.slice(0, 25)}...`;
   return ` Received type ${typeof value} (${text})`;
 }
 

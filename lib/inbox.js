@@ -181,6 +181,11 @@ class Inbox {
     this.#arrivals.open(handle, ready, goOn);
   }
 
+  /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */
+  dropParked() {
+    if (!this.#isRunning) this.#parked.length = 0;
+  }
+
   /** The channel is over: what nobody took is dropped. */
   end() {
     this.#arrived.length = 0;

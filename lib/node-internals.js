@@ -174,6 +174,12 @@ function forgetWorkersIfNone(server) {
   if (server._workers.length === 0) server._usingWorkers = false;
 }
 
+/** Whether a server was closed, though connections of it may be open (`_handle`). */
+const isClosed = (server) => server._handle === null;
+
+/** Has a closed server emit 'close' if it has no connection left (`_emitCloseIfDrained`). */
+const closeIfDrained = (server) => server._emitCloseIfDrained();
+
 /** Calls `listener` whenever a connection of the server closed, which is when Node asks whether it is drained. */
 function onConnectionClosed(server, listener) {
   const original = server._emitCloseIfDrained;
@@ -218,6 +224,7 @@ module.exports = {
   addWorkerList,
   boundSocketFrom,
   clearReadable,
+  closeIfDrained,
   connectionsOf,
   countClose,
   detachHandle,
@@ -228,6 +235,7 @@ module.exports = {
   giveToServer,
   handleOf,
   interceptExit,
+  isClosed,
   nativeClassOf,
   onConnectionClosed,
   readableBytes,

@@ -19,7 +19,8 @@ class SocketListSend extends EventEmitter {
   /**
    * @param child the ChildProcess, or `process` for the parent
    * @param key random 64-bit id of the server (BigInt)
-   * @param owner { settled(list, count), isDrained(polls) }: hears of closings, says when 'close' may come
+   * @param owner { settled(list, count), takeBack(socket), isDrained(polls) }: hears of closings, counts what comes
+   *   back, says when 'close' may come
    */
   constructor(child, key, owner) {
     super();
@@ -41,6 +42,12 @@ class SocketListSend extends EventEmitter {
     this.connections -= removed;
     if (removed > 0 && this.connections === 0) this.emit('empty', this);
     this.check();
+  }
+
+  /** One came back in another message. */
+  takeBack(socket) {
+    this.#owner.takeBack(socket);
+    this.remove(1);
   }
 
   /** The child said how many it closed in all. */

@@ -10,6 +10,7 @@ const attachment = require('./attach');
 const { forkwireError } = require('./errors');
 const { pairsForChild } = require('./environment');
 const { exitLimits } = require('./exit-flush');
+const { report } = require('./diagnostics');
 const { expectClose, interceptExit } = require('./node-internals');
 const { chooseWire } = require('./wire-choice');
 
@@ -53,15 +54,14 @@ function start(child, options, spawn, [ours, theirs]) {
  * wrapper and the peer is a child of it, the channel goes on. */
 function drainBeforeExit(child, channel) {
   interceptExit(child, (exitCode, proceed) => {
-    const { peerPid } = channel;
-    if (peerPid !== 0 && peerPid !== child.pid) {
+    if (channel.isBehindWrapper) {
       proceed();
       return;
     }
     channel.peerDied(() => {
       if (exitCode === NO_ADDON_EXIT_CODE && channel.peerPid === 0) {
         const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
-        process.nextTick(() => child.emit('error', error));
+        process.nextTick(report, child, error);
       }
       process.nextTick(proceed);
     });

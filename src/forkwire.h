@@ -113,7 +113,7 @@ typedef struct fw_violation_s {
   uint64_t detail;  /* the offending value, where there is one */
 } fw_violation_t;
 
-/* All but on_closed may call any function of the channel, fw_channel_close() included.
+/* All but on_closed and on_trace may call any function of the channel, fw_channel_close() included.
  * The order within one read: control events and messages as they came, then on_batch once. */
 typedef struct fw_callbacks_s {
   void (*on_message)(void* data, const fw_message_t* message);
@@ -124,6 +124,8 @@ typedef struct fw_callbacks_s {
   void (*on_lost)(void* data, uint64_t id);
   /* The peer said HELLO. */
   void (*on_hello)(void* data, uint32_t pid);
+  /* The end has come, though not all of it is told: nothing is accepted any more. */
+  void (*on_ending)(void* data);
   /* A read is through. */
   void (*on_batch)(void* data);
   /* Bytes left from the loop: fw_channel_queued() or fw_channel_written() changed. */
@@ -133,7 +135,7 @@ typedef struct fw_callbacks_s {
   void (*on_end)(void* data, fw_end_t end);
   /* The last callback: the channel's memory goes after it. */
   void (*on_closed)(void* data);
-  /* One frame, for the wire log. May be NULL. */
+  /* One frame, for the wire log; comes from the middle of things, so it may call nothing. May be NULL. */
   void (*on_trace)(void* data, const char* line);
 } fw_callbacks_t;
 

@@ -1,5 +1,9 @@
 #include "channel.h"
 
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 
 namespace {
@@ -94,8 +98,8 @@ Channel::Channel(const Napi::CallbackInfo& info)
   options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
   options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
   options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();
-  fw_callbacks_t callbacks = {OnMessage, OnSettled,  OnCounts, OnWritesDone, OnLost, OnHello,
-                              OnBatch,   OnProgress, OnEnd,    OnClosed,     nullptr};
+  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts,   OnWritesDone, OnLost,   OnHello,
+                              OnEnding,  OnBatch,   OnProgress, OnEnd,        OnClosed, nullptr};
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
   if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
@@ -197,6 +201,10 @@ void Channel::OnHello(void* data, uint32_t pid) {
   static_cast<Channel*>(data)->batch_.AddEvent(Batch::kHello, pid, 0, 0);
 }
 
+void Channel::OnEnding(void* data) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kEnding, 0, 0, 0);
+}
+
 void Channel::OnBatch(void* data) {
   Channel* channel = static_cast<Channel*>(data);
   if (!channel->CanCall()) return;
@@ -246,18 +254,14 @@ void Channel::OnClosed(void* data) {
   channel->Unref();
 }
 
-void Channel::OnTrace(void* data, const char* line) {
-  Channel* channel = static_cast<Channel*>(data);
-  napi_env env = channel->Env();
-  napi_value handler;
-  napi_value function;
-  napi_value text;
-  if (!channel->CanCall()) return;
-  Napi::HandleScope scope(env);
-  napi_get_reference_value(env, channel->handler_, &handler);
-  napi_create_string_utf8(env, line, NAPI_AUTO_LENGTH, &text);
-  if (napi_get_named_property(env, handler, "onTrace", &function) == napi_ok)
-    napi_call_function(env, handler, function, 1, &text, nullptr);
+// As util.debuglog() prints, but without JavaScript: a frame is traced while it is being laid out or read.
+void Channel::OnTrace(void*, const char* line) {
+  struct timespec now;
+  struct tm parts;
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &parts);
+  std::fprintf(stderr, "FORKWIRE %d: %02d:%02d:%02d.%03ld %s\n", getpid(), parts.tm_hour,
+               parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000, line);
 }
 
 // ----------------------------------------------------------- from JavaScript

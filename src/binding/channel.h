@@ -30,6 +30,7 @@ private:
   static void OnWritesDone(void* data, uint64_t id, int failed);
   static void OnLost(void* data, uint64_t id);
   static void OnHello(void* data, uint32_t pid);
+  static void OnEnding(void* data);
   static void OnBatch(void* data);
   static void OnProgress(void* data);
   static void OnEnd(void* data, fw_end_t end);

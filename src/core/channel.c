@@ -36,8 +36,8 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 static void on_timer(uv_timer_t* timer);
 
 static void update_timer(fw_channel_t* channel) {
-  uint64_t due =
-      earliest(channel->deadline, earliest(channel->write_retry_at, channel->room_probe_at));
+  uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
+                          earliest(channel->write_retry_at, channel->room_probe_at));
   if (due == 0) {
     uv_timer_stop(&channel->timer);
     return;
@@ -119,7 +119,9 @@ static void gather(fw_channel_t* channel) {
       uv_hrtime() - channel->last_write > GATHER_NS) {
     channel->wrote_this_turn = 1;
     fw__channel_write(channel);
-  } else {
+  } else if (channel->gathered_at == 0) {
+    /* The prepare handle writes it, but not when it is its own phase that sends: then this wakes the loop. */
+    channel->gathered_at = fw__channel_now_ms(channel);
     fw__channel_update_poll(channel);
   }
   fw__channel_schedule(channel, 0);
@@ -259,6 +261,7 @@ static void on_prepare(uv_prepare_t* prepare) {
   uv_prepare_stop(prepare);
   uv_unref((uv_handle_t*)prepare);
   channel->wrote_this_turn = 0;
+  channel->gathered_at = 0;
   fw__channel_write(channel);
   report_progress(channel);
   if (!channel->is_scheduled) return;
@@ -271,6 +274,10 @@ static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
   uint64_t now = fw__channel_now_ms(channel);
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
+  if (channel->gathered_at != 0) {
+    channel->gathered_at = 0;
+    fw__channel_write(channel);
+  }
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
     fw__channel_write(channel);

@@ -48,7 +48,8 @@ struct fw_channel_s {
   uint64_t flush_stall_at; /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
   uint64_t flush_total_at;
   int is_given_up;
-  uint64_t last_write; /* uv_hrtime() */
+  uint64_t last_write;  /* uv_hrtime() */
+  uint64_t gathered_at; /* when what was gathered began to wait, or 0 */
   uint64_t write_retry_at;
   uint32_t write_retry_ms;
 
@@ -64,6 +65,7 @@ struct fw_channel_s {
   int end_laid;
   int peer_ended;
   int is_eof;
+  int is_ending_told;
   int end_reported;
   int peer_end_settled;
   int did_shutdown;

@@ -19,6 +19,14 @@ static void report_end(fw_channel_t* channel, fw_end_t end) {
   channel->callbacks.on_end(channel->data, end);
 }
 
+/* From here on nothing is accepted any more, also by those who hear of what comes back. */
+static void begin_ending(fw_channel_t* channel) {
+  channel->end_wanted = 1;
+  if (channel->is_ending_told) return;
+  channel->is_ending_told = 1;
+  channel->callbacks.on_ending(channel->data);
+}
+
 /* Nobody will take anything from us any more. */
 void fw__channel_return_everything(fw_channel_t* channel) {
   fw_write_queue_cut(&channel->out);
@@ -31,16 +39,16 @@ static void settle_peer_end(fw_channel_t* channel) {
   if (fw_read_queue_is_holding(&channel->in)) return;
   channel->peer_end_settled = 1;
   fw_read_queue_drop_messages(&channel->in);
+  begin_ending(channel);
   fw__channel_return_everything(channel);
-  channel->end_wanted = 1;
   fw__channel_write(channel);
   report_end(channel, channel->is_own_end ? FW_END_OWN : FW_END_PEER);
 }
 
 /* The peer said END and shut its side down, and waits for what is left of our socket's writes. */
 static int owes_writes(const fw_channel_t* channel) {
-  return channel->peer_end_settled && channel->ledger.n_writes_out > 0 && !channel->is_broken &&
-         !channel->is_violated;
+  if (!channel->peer_end_settled || channel->is_broken || channel->is_violated) return 0;
+  return channel->ledger.n_writes_out > 0 || fw_write_queue_size(&channel->out) > 0;
 }
 
 /* The stream is over. */
@@ -54,6 +62,7 @@ static void settle_eof(fw_channel_t* channel) {
     fw__channel_report_batch(channel);
     if (channel->holds > 0 || channel->is_closing) return;
   }
+  begin_ending(channel);
   fw__channel_return_everything(channel);
   report_end(channel, end);
   fw__channel_do_close(channel);

@@ -89,6 +89,10 @@ static void on_hello(void* data, uint32_t pid) {
   note(data, "hello");
 }
 
+static void on_ending(void* data) {
+  (void)data;
+}
+
 static void on_batch(void* data) {
   note(data, "batch");
 }
@@ -147,6 +151,7 @@ static napi_value open_channel(napi_env env, napi_callback_info info) {
                               .on_writes_done = on_writes_done,
                               .on_lost = on_lost,
                               .on_hello = on_hello,
+                              .on_ending = on_ending,
                               .on_batch = on_batch,
                               .on_progress = on_progress,
                               .on_end = on_end,

@@ -79,6 +79,10 @@ static void on_hello(void* data, uint32_t pid) {
 }
 
 /* The listeners get some of what came; the rest is parked. */
+static void on_ending(void* data) {
+  (void)data;
+}
+
 static void on_batch(void* data) {
   party_t* party = data;
   if (sides[party->end].is_dead) return;
@@ -156,6 +160,7 @@ static void open_party(party_t* party, int end) {
                                            .on_writes_done = on_writes_done,
                                            .on_lost = on_lost,
                                            .on_hello = on_hello,
+                                           .on_ending = on_ending,
                                            .on_batch = on_batch,
                                            .on_progress = on_progress,
                                            .on_end = on_end,
@@ -409,7 +414,7 @@ static int finish_exit(party_t* party) {
   const fw_channel_t* channel = party->channel;
   if (!party->is_exiting || channel == NULL) return 0;
   int is_flushed = fw_channel_queued(channel) == 0 && !channel->is_closing && !channel->is_broken &&
-                   !channel->is_eof && !is_ending(&parties[1 - party->end]);
+                   !channel->is_eof && !party->is_own_end && !is_ending(&parties[1 - party->end]);
   kill_party(party);
   return is_flushed;
 }

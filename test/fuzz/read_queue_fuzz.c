@@ -15,7 +15,8 @@
 #include "../../src/core/fd_kind.h"
 
 #define N_SOCKETS 4
-#define N_LOW_FDS 64
+#define N_LOW_FDS 64 /* where the fuzzer opens some of its own between runs */
+#define MAX_FD 4096
 #define MAX_IDS 64
 #define MAX_PENDING ((size_t)1 << 20)
 
@@ -29,7 +30,7 @@ static const uint8_t types[N_SOCKETS] = {FW_HANDLE_SERVER, FW_HANDLE_SOCKET, FW_
                                          FW_HANDLE_NATIVE};
 static int sockets[N_SOCKETS];
 static int wire[2];
-static uint8_t was_open[N_LOW_FDS]; /* before the run: the fuzzer's own among them */
+static uint8_t was_open[MAX_FD]; /* before the run */
 static int last_fd;
 
 static input_t input;
@@ -271,7 +272,7 @@ static void attach(void) {
   next_set.truncated = (shape & 32) != 0;
   for (size_t i = 0; i < count; i++) {
     int fd = fw_fd_dup(sockets[((shape >> 3) + i) % N_SOCKETS]);
-    check(fd >= 0, "no descriptor");
+    check(fd >= 0 && fd < MAX_FD, "no descriptor");
     if (fd > last_fd) last_fd = fd;
     next_set.fds[next_set.count++] = fd;
   }
@@ -396,14 +397,14 @@ static int is_open(int fd) {
   return fcntl(fd, F_GETFD) >= 0;
 }
 
-static void note_open_fds(void) {
-  for (int fd = 0; fd < N_LOW_FDS; fd++) was_open[fd] = (uint8_t)is_open(fd);
+static void note_open_fds(int count) {
+  for (int fd = 0; fd < count; fd++) was_open[fd] = (uint8_t)is_open(fd);
   last_fd = N_LOW_FDS - 1;
 }
 
 static void check_no_leaked_fds(void) {
   for (int fd = 0; fd <= last_fd; fd++)
-    check(is_open(fd) == (fd < N_LOW_FDS && was_open[fd]), "a descriptor was left behind or lost");
+    check(is_open(fd) == was_open[fd], "a descriptor was left behind or lost");
 }
 
 static void open_sockets(void) {
@@ -415,13 +416,14 @@ static void open_sockets(void) {
   check(fw_socketpair(pair) == 0, "no pair");
   sockets[3] = pair[0];
   check(fw_socketpair(wire) == 0, "no pair");
+  note_open_fds(MAX_FD);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (last_fd == 0) open_sockets();
-  note_open_fds();
+  note_open_fds(N_LOW_FDS);
   input = (input_t){bytes, size};
   uint8_t shape = next_byte();
   open_channel();

@@ -22,21 +22,13 @@ describe('diagnostics', () => {
     }
   });
 
-  it('print the lines of the log with the time and the pid, if they are asked for', async () => {
-    for (const [NODE_DEBUG, expected] of [
-      ['forkwire', /^FORKWIRE (\d+): \d\d:\d\d:\d\d\.\d{3} the line\n$/],
-      ['', /^$/],
-    ]) {
+  it('are told whether the wire log is asked for', async () => {
+    for (const NODE_DEBUG of ['forkwire', '']) {
       const env = { ...process.env, NODE_DEBUG };
-      const { stderr, stdout, pid } = await runFunction({ env }, () => {
-        const { isTracing, trace } = require('../../lib/diagnostics');
-        console.log(isTracing);
-        trace('the line');
+      const { stdout } = await runFunction({ env }, () => {
+        console.log(require('../../lib/diagnostics').isTracing);
       });
       assert.equal(stdout, `${NODE_DEBUG === 'forkwire'}\n`);
-      const match = expected.exec(stderr);
-      assert.ok(match, stderr);
-      if (match[1]) assert.equal(Number(match[1]), pid);
     }
   });
 });

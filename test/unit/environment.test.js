@@ -30,6 +30,17 @@ describe("the child's environment", () => {
     }
   }
 
+  it('quotes the preload the way NODE_OPTIONS wants it', () => {
+    for (const [preload, quoted] of [
+      ['/a b/p.js', '"/a b/p.js"'],
+      ['/a"b/p.js', '"/a\\"b/p.js"'],
+      ['/a\\b/p.js', '"/a\\\\b/p.js"'],
+    ]) {
+      const pairs = pairsForChild(['NODE_OPTIONS=-r x'], preload, CHANNEL);
+      assert.equal(valueIn(pairs, 'NODE_OPTIONS'), `--require ${quoted} -r x`);
+    }
+  });
+
   it('is not made by changing the given pairs', () => {
     const given = Object.freeze(['A=1', 'NODE_OPTIONS=x']);
     const pairs = pairsForChild(given, '/p.js', CHANNEL);

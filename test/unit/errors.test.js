@@ -23,6 +23,7 @@ function look(error) {
 }
 
 const VALUES = [
+  ...[25, 26, 27, 28, 29].map((size) => BigInt('1'.repeat(size))),
   undefined,
   null,
   true,
