@@ -73,9 +73,14 @@ function describe(value) {
     if (value.constructor?.name) return ` Received an instance of ${value.constructor.name}`;
     return ` Received ${util.inspect(value, { depth: -1 })}`;
   }
-  let text = util.inspect(value, { colors: false });
-  if (text.length > 28 && typeof value !== 'bigint') text = `${text.slice(0, 25)}...`;
-  return ` Received type ${typeof value} (${text})`;
+  return ` Received type ${typeof value} (${shown(value)})`;
+}
+
+/** A primitive value, as Node shows it in its errors. */
+function shown(value) {
+  if (typeof value !== 'string') return util.inspect(value, { colors: false });
+  const text = value.length > 28 ? `${value.slice(0, 25)}...` : value;
+  return text.includes("'") ? JSON.stringify(text) : `'${text}'`;
 }
 
 function invalidArgType(name, expected, value) {

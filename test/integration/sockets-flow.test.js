@@ -224,12 +224,12 @@ describe('sockets on their way to a child that is killed', () => {
 
   itIsBetter('come back as soon as they are refused a second time', async () => {
     const first = forkFunction(() => {});
-    const second = forkFunction(() => {});
     const server = await listen();
     const [socket, client] = await connectedPair(server);
     const back = once(first, 'undelivered');
     first.send('one', socket);
     const [, again] = await back;
+    const second = forkFunction(() => {});
     const backOnceMore = once(second, 'undelivered');
     second.send('two', again);
     const [message, last] = await backOnceMore;

@@ -55,6 +55,14 @@ describe('errors with codes of Node', () => {
     }
   });
 
+  it('show strings exactly as those that Node throws', () => {
+    const odd = ["a'b", 'a"b', 'a\'"b', 'a\nb', '\\', '`', 'ü'.repeat(40)];
+    for (const text of [...odd, ...[24, 25, 26, 27, 28, 29, 30].map((size) => 'x'.repeat(size))]) {
+      const own = errors.invalidArgType('size', 'of type number', text);
+      assert.deepEqual(look(own), look(thrownBy(() => Buffer.alloc(text))));
+    }
+  });
+
   it('look exactly as those that Node throws for a wrong value', () => {
     for (const value of ['xml', 5, {}, Symbol('x')]) {
       const own = errors.invalidArgValue(
