@@ -62,6 +62,7 @@ static void settle_eof(fw_channel_t* channel) {
     fw__channel_report_batch(channel);
     if (channel->holds > 0 || channel->is_closing) return;
   }
+  channel->is_broken = 1; /* nothing is told about it any more, not even END */
   begin_ending(channel);
   fw__channel_return_everything(channel);
   report_end(channel, end);

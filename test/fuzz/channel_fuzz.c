@@ -21,6 +21,7 @@ typedef struct {
   int did_stall;  /* its end is reported though handles are open */
   int is_exiting; /* fw_channels_flush() was called */
   int is_own_end;
+  int is_ending_told;
   int is_in_batch;
   uint32_t holds;
 } party_t;
@@ -78,11 +79,18 @@ static void on_hello(void* data, uint32_t pid) {
   (void)data, (void)pid;
 }
 
-/* The listeners get some of what came; the rest is parked. */
+/* From here on nothing is accepted. */
 static void on_ending(void* data) {
-  (void)data;
+  party_t* party = data;
+  if (sides[party->end].is_dead) return;
+  check(!party->is_ending_told, "on_ending came twice");
+  party->is_ending_told = 1;
+  check(fw_channel_begin(party->channel, FW_LANE_USER, 4, NULL) != NULL, "no memory");
+  check(fw_channel_commit(party->channel, FW_LANE_USER, FW_ENCODING_BYTES, 4, NULL) == UV_EPIPE,
+        "a send was accepted at the end");
 }
 
+/* The listeners get some of what came; the rest is parked. */
 static void on_batch(void* data) {
   party_t* party = data;
   if (sides[party->end].is_dead) return;

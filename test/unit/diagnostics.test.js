@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const EventEmitter = require('node:events');
 const { once } = require('node:events');
 const diagnostics = require('../../lib/diagnostics');
 const { forkwireError } = require('../../lib/errors');
@@ -30,5 +31,22 @@ describe('diagnostics', () => {
       });
       assert.equal(stdout, `${NODE_DEBUG === 'forkwire'}\n`);
     }
+  });
+
+  it("report an error as an 'error' event if somebody listens, else as a warning", async () => {
+    const error = forkwireError('ERR_FORKWIRE_VERSION');
+    const target = new EventEmitter();
+    const heard = [];
+    target.on('error', (reason) => heard.push(reason));
+    diagnostics.report(target, error);
+    assert.deepEqual(heard, [error]);
+    const { stderr, code } = await runFunction(() => {
+      const EventEmitter = require('node:events');
+      const { report } = require('../../lib/diagnostics');
+      const { forkwireError } = require('../../lib/errors');
+      report(new EventEmitter(), forkwireError('ERR_FORKWIRE_VERSION'));
+    });
+    assert.equal(code, 0);
+    assert.match(stderr, /\[ERR_FORKWIRE_VERSION\] ForkwireWarning: /);
   });
 });
