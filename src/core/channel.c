@@ -94,6 +94,7 @@ static void retry_later(fw_channel_t* channel) {
 void fw__channel_write(fw_channel_t* channel) {
   size_t written = 0;
   if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
+  if (channel->did_shutdown) return; /* what may be due now, LANDED or CREDIT, nobody needs */
   if (channel->write_retry_at != 0) return;
   int status = fw_write_queue_flush(&channel->out, channel->fd, WRITE_BUDGET, &written);
   if (written > 0) {
@@ -168,6 +169,7 @@ int fw__channel_read(fw_channel_t* channel, size_t budget) {
 
 static void on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
+  if (channel->is_closing) return;
   channel->has_events = 1;
   channel->callbacks.on_message(channel->data, message);
 }

@@ -112,6 +112,8 @@ void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
     fw_read_queue_drop_messages(&channels[i]->in);
   }
   flush(channels, n_channels, write_and_read, is_landed);
+  /* Should the loop go on after all, it goes on with the ends that were read here. */
+  for (size_t i = 0; i < n_channels; i++) fw__channel_schedule(channels[i], 1);
 }
 
 void fw_channels_write_out(fw_channel_t* const* channels, size_t n_channels) {

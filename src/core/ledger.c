@@ -117,7 +117,8 @@ static int identify(const fw_handle_out_t* handle, fw_block_t* ret_block) {
   fw_fd_info_t info;
   int status = fw_fd_identify(handle->fd, &info);
   if (status < 0) return status;
-  if (info.kind == FW_FD_OTHER) return UV_ENOTSUP;
+  int is_dgram = handle->type == FW_HANDLE_DGRAM || handle->type == FW_HANDLE_DGRAM_NATIVE;
+  if (info.kind == FW_FD_OTHER || (info.kind == FW_FD_UDP) != is_dgram) return UV_ENOTSUP;
   ret_block->inode = info.inode;
   ret_block->key = handle->flags & FW_HANDLE_COUNTED ? handle->key : 0;
   ret_block->kind = (uint8_t)info.kind;
