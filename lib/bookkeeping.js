@@ -38,6 +38,15 @@ class ServerOwner {
     return internals.connectionsOf(this.#server) <= polls;
   }
 
+  /** What the server counts for no connection of its own: an unanswered close(), a list (countForClosed). The first
+   * list that is asked takes it off. */
+  surplusFor(list) {
+    const lists = [...listsOfServer.get(this.#server)];
+    if (lists[0] !== list) return 0;
+    const polls = Math.max(...lists.map((each) => each.polls));
+    return polls + lists.filter(({ isCountedByServer }) => isCountedByServer).length;
+  }
+
   settled() {}
 
   takeBack(socket) {
@@ -58,6 +67,10 @@ class RelayOwner {
     return true;
   }
 
+  surplusFor() {
+    return 0;
+  }
+
   settled(_list, count) {
     this.#list.remove(count);
   }
@@ -70,10 +83,7 @@ class RelayOwner {
 
 /** A list's answer to close() may wait for connections of the server itself, or those of other lists. */
 function checkAll(lists) {
-  for (const list of lists) {
-    list.check();
-    if (list.isOver && !list.isClosing) lists.delete(list);
-  }
+  for (const list of lists) list.check();
 }
 
 /**
@@ -104,8 +114,7 @@ function addToServer(server, lists, list) {
   lists.add(list);
   internals.addWorkerList(server, list);
   list.once('exit', () => {
-    // Its answer to close() may still wait for connections of the server itself.
-    if (!list.isClosing) lists.delete(list);
+    lists.delete(list);
     internals.forgetWorkersIfNone(server);
   });
 }

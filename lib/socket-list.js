@@ -19,8 +19,8 @@ class SocketListSend extends EventEmitter {
   /**
    * @param child the ChildProcess, or `process` for the parent
    * @param key random 64-bit id of the server (BigInt)
-   * @param owner { settled(list, count), takeBack(socket), isDrained(polls) }: hears of closings, counts what comes
-   *   back, says when 'close' may come
+   * @param owner { settled(list, count), takeBack(socket), isDrained(polls), surplusFor(list) }: hears of closings,
+   *   counts what comes back, says when 'close' may come and what the server counts without a connection
    */
   constructor(child, key, owner) {
     super();
@@ -59,9 +59,14 @@ class SocketListSend extends EventEmitter {
     this.remove(more);
   }
 
-  /** Calls `callback(null, count)`: how many the child holds. */
+  /** How many of them getConnections() is to count. */
+  get counted() {
+    return this.connections;
+  }
+
+  /** Calls `callback(null, count)`: how many the child holds, less what the server itself counts too many. */
   getConnections(callback) {
-    callback(null, this.connections);
+    callback(null, this.counted - this.#owner.surplusFor(this));
   }
 
   /** Calls `callback(null)` once the child holds none and the server itself has closed its own. */
@@ -70,9 +75,13 @@ class SocketListSend extends EventEmitter {
     this.check();
   }
 
-  /** Whether a close() was not answered yet. */
+  /** How often close() was called and is not answered yet. */
+  get polls() {
+    return this.#closeCallbacks.length;
+  }
+
   get isClosing() {
-    return this.#closeCallbacks.length > 0;
+    return this.polls > 0;
   }
 
   /** Something changed that a close() may wait for. */
@@ -82,9 +91,11 @@ class SocketListSend extends EventEmitter {
     const callbacks = this.#closeCallbacks;
     this.#closeCallbacks = [];
     for (const callback of callbacks) callback(null);
+    if (this.isOver) this.emit('exit', this);
   }
 
-  /** The child ended: what it held is not reachable any more. */
+  /** The child ended: what it held is not reachable any more. A close() that still waits for connections of the server
+   * itself keeps the list until then. */
   end() {
     const left = this.connections;
     if (left > 0) {
@@ -92,8 +103,8 @@ class SocketListSend extends EventEmitter {
       this.remove(left);
     }
     this.isOver = true;
-    this.check();
-    this.emit('exit', this);
+    if (this.isClosing) this.check();
+    else this.emit('exit', this);
   }
 }
 
@@ -112,9 +123,9 @@ class KeptOpenList extends SocketListSend {
     this.#isOpenHere = isOpenHere;
   }
 
-  getConnections(callback) {
+  get counted() {
     const first = this.#lists.find((list) => list.connections > 0);
-    callback(null, first === this && !this.#isOpenHere() ? 1 : 0);
+    return first === this && !this.#isOpenHere() ? 1 : 0;
   }
 }
 

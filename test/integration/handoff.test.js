@@ -8,28 +8,31 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
+const { QUICK, python } = require('../fixtures/protocol-peer');
 const { run } = require('../helpers/run');
 const { startedProcesses } = require('../helpers/processes');
 const { until } = require('../helpers/until');
 
 const FOLDER = path.join(__dirname, '../../examples/handoff');
+const START = path.join(FOLDER, 'start.js');
 const ANSWER = 'Child handled it.';
 
-/** A port that was free a moment ago. */
-async function freePort() {
-  const server = net.createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Collects what a program prints; `said(pattern)` waits for it. */
+function start(args, env) {
+  return watch([process.execPath, ...args], env, 'ignore');
 }
 
-/** Collects what a program prints; `said(pattern)` waits for it. */
-function start(args, env = {}) {
-  const program = spawn(process.execPath, args, {
+/** The same in a terminal: what is written to stdin are keys. */
+function startInTerminal(args, env) {
+  const inTerminal =
+    'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+  return watch([python(), ...QUICK, '-c', inTerminal, process.execPath, ...args], env, 'pipe');
+}
+
+function watch([command, ...args], env, stdin) {
+  const program = spawn(command, args, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
   });
   let text = '';
   for (const stream of [program.stdout, program.stderr]) {
@@ -39,35 +42,31 @@ function start(args, env = {}) {
   }
   const said = (pattern) => until(() => pattern.exec(text), String(pattern));
   /** The same, while it is asked for the number of connections again and again. */
-  const saidWhenAsked = (pattern) =>
-    until(() => program.kill('SIGUSR2') && pattern.exec(text), String(pattern));
+  const saidWhenAsked = (pattern, ask = () => program.kill('SIGUSR2')) =>
+    until(() => ask() && pattern.exec(text), String(pattern));
   return { program, said, saidWhenAsked };
 }
 
-/** The article's parent on another port: the number is the only thing that changes. */
+/** The article's parent on a free port: the number is the only thing that changes. What is added shows and ends it. */
 async function startArticle() {
-  const port = await freePort();
   const source = fs.readFileSync(path.join(FOLDER, 'parent.js'), 'utf8');
   assert.ok(source.includes('listen(1337)'));
-  const watched = `${source.replace('listen(1337)', `listen(${port})`)}
+  const watched = `${source.replace('listen(1337)', 'listen(0)')}
+    server.on('listening', () => console.log('port', server.address().port));
     process.on('SIGUSR2', () => server.getConnections((_error, count) => console.log('count', count)));
     process.on('SIGTERM', () => server.close(() => { console.log('closed'); child.disconnect(); }));`;
   const file = path.join(FOLDER, `.parent-${process.pid}.js`);
   fs.writeFileSync(file, watched);
   const started = start([file]);
-  await until(() => isOpen(port));
-  fs.rmSync(file);
+  const [, port] = await started.said(/port (\d+)\n/).finally(() => fs.rmSync(file));
   return { port, ...started };
 }
 
-async function isOpen(port) {
-  const socket = net.connect(port);
-  const isConnected = await Promise.race([
-    once(socket, 'connect').then(() => true),
-    once(socket, 'error').then(() => false),
-  ]).catch(() => false);
-  socket.destroy();
-  return isConnected;
+/** `npm start` on a free port. */
+async function startExample(launch = start) {
+  const started = launch([START], { PORT: '0' });
+  const [, port] = await started.said(/Try: +curl 127\.0\.0\.1:(\d+)/);
+  return { port, ...started };
 }
 
 async function rawAnswer(port) {
@@ -111,19 +110,19 @@ describe("the article's parent and child", () => {
 });
 
 describe('npm start', () => {
-  const script = path.join(FOLDER, 'start.js');
-
   it('answers ten times from its children, counts 0 afterwards, and leaves nothing at Ctrl-C', async () => {
-    const port = await freePort();
     const before = startedProcesses().length;
-    const { program, said, saidWhenAsked } = start([script], { PORT: String(port) });
-    await said(new RegExp(`Try: +curl 127\\.0\\.0\\.1:${port}`));
+    const { port, program, said, saidWhenAsked } = await startExample();
     for (let i = 0; i < 10; i++) {
       const { stdout } = await run('curl', ['-s', '-i', `127.0.0.1:${port}`]);
       assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n/);
+      assert.match(stdout, /\r\nContent-Length: 17\r\n/);
+      assert.match(stdout, /\r\nConnection: close\r\n/);
       assert.ok(stdout.endsWith(`\r\n\r\n${ANSWER}`));
     }
-    await said(/(child \d+ answered .*\n){10}/);
+    const [answers] = await said(/(child \d+ answered .*\n){10}/);
+    const pids = new Set([...answers.matchAll(/child (\d+)/g)].map(([, pid]) => pid));
+    assert.ok(pids.size >= 2);
     await saidWhenAsked(/getConnections: 0/);
     program.kill('SIGINT');
     const [code] = await once(program, 'close');
@@ -131,14 +130,52 @@ describe('npm start', () => {
     await until(() => startedProcesses().length === before);
   });
 
-  it('has another child answer when one is killed', async () => {
-    const port = await freePort();
-    const { program, said } = start([script], { PORT: String(port) });
-    await said(/Try:/);
+  it('shows the count at a key and ends at Ctrl-C in a terminal', async () => {
+    const before = startedProcesses().length;
+    const { port, program, said, saidWhenAsked } = await startExample(startInTerminal);
+    assert.ok((await rawAnswer(port)).endsWith(ANSWER));
+    await said(/child \d+ answered/);
+    await saidWhenAsked(/getConnections: 0/, () => program.stdin.write(' '));
+    program.stdin.write('\x03');
+    const [code] = await once(program, 'close');
+    assert.equal(code, 0);
+    await until(() => startedProcesses().length === before);
+  });
+
+  it('ends cleanly at SIGTERM, also with connections open', async () => {
+    const before = startedProcesses().length;
+    const { port, program } = await startExample();
+    const client = net.connect(port);
+    await once(client, 'data');
+    program.kill('SIGTERM');
+    const [code] = await once(program, 'close');
+    assert.equal(code, 0);
+    await until(() => startedProcesses().length === before);
+    client.destroy();
+  });
+
+  it('has other children answer when one is killed, and starts another', async () => {
+    const { port, program, said } = await startExample();
     await rawAnswer(port);
     const [, pid] = await said(/child (\d+) answered/);
+    const count = startedProcesses().length;
     process.kill(Number(pid), 'SIGKILL');
     for (let i = 0; i < 10; i++) assert.ok((await rawAnswer(port)).endsWith(ANSWER));
+    await until(() => startedProcesses().length === count);
+    program.kill('SIGINT');
+    await once(program, 'close');
+  });
+
+  it('has another child answer what was on its way to one that is killed', async () => {
+    const { port, program, said } = await startExample();
+    await rawAnswer(port);
+    const [, pid] = await said(/child (\d+) answered/);
+    process.kill(Number(pid), 'SIGSTOP');
+    const answers = Array.from({ length: 10 }, () => rawAnswer(port));
+    // The other children have answered theirs; the rest waits for the stopped one.
+    await said(/(child \d+ answered .*\n){6}/);
+    process.kill(Number(pid), 'SIGKILL');
+    for (const answer of await Promise.all(answers)) assert.ok(answer.endsWith(ANSWER));
     program.kill('SIGINT');
     await once(program, 'close');
   });
@@ -148,7 +185,7 @@ describe('npm start', () => {
     await once(server, 'listening');
     const { port } = server.address();
     const env = { ...process.env, PORT: String(port) };
-    const { code, stdout, stderr } = await run(process.execPath, [script], { env });
+    const { code, stdout, stderr } = await run(process.execPath, [START], { env });
     server.close();
     assert.equal(code, 1);
     assert.equal(stdout, '');

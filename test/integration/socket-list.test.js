@@ -249,7 +249,7 @@ describe('getConnections()', () => {
 });
 
 describe('close()', () => {
-  it('waits for the connections of its children, then says so once', async () => {
+  itIsBetter('waits for the connections of its children, then says so once', async () => {
     const children = [forkHolder(), forkHolder()];
     const server = await listen();
     await give(server, children[0], 2);
@@ -304,6 +304,23 @@ describe('close()', () => {
       await new Promise(setImmediate);
       assert.deepEqual(events.toSorted(), ['callback', 'close']);
     }
+  });
+
+  itIsBetter('waits for a connection that leaves the server after it was closed', async () => {
+    const child = forkHolder();
+    const server = await listen();
+    const [socket, client] = await connectedPair(server);
+    client.resume();
+    const events = recordClose(server);
+    const held = nextMessage(child);
+    child.send('socket', socket);
+    await held;
+    assert.equal(await connectionsOf(server), 1);
+    assert.deepEqual(events, []);
+    await closeIn(child, 1);
+    await until(() => events.length > 0);
+    await leave(child);
+    assert.deepEqual(events.toSorted(), ['callback', 'close']);
   });
 
   itIsBetter('comes when a connection on its way to a killed child is closed', async () => {

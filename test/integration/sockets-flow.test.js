@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const net = require('node:net');
 const {
   close,
   connect,
@@ -240,6 +241,31 @@ describe('sockets on their way to a child that is killed', () => {
     await close(server);
     await exited(first);
     await exited(second);
+  });
+});
+
+describe('a socket that a child sends to a parent where nobody listens', () => {
+  itIsBetter('comes back to the child, which answers it', async () => {
+    const child = forkFunction({ stdio: ['ignore', 'pipe', 'inherit', 'ipc'] }, () => {
+      const server = require('node:net').createServer((socket) => {
+        socket.once('readable', () => process.send('mine again:', socket));
+        server.close(() => console.log('closed'));
+      });
+      server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+      process.on('undelivered', (message, socket) => {
+        socket.on('data', (data) => socket.end(`${message} ${data}`));
+      });
+      process.on('disconnect', () => {});
+    });
+    const [port] = await once(child.stdout, 'data');
+    const before = descriptorsOf().size;
+    const client = net.connect(Number(port), '127.0.0.1');
+    client.write('hello');
+    await until(() => descriptorsOf().size === before + 2); // the other end has landed here, and stays untouched
+    child.disconnect();
+    assert.equal(await textOf(client), 'mine again: hello');
+    assert.equal(`${(await once(child.stdout, 'data'))[0]}`, 'closed\n');
+    assert.deepEqual(await exited(child), { code: 0, signal: null });
   });
 });
 

@@ -20,6 +20,12 @@ class Owner {
   isDrained() {
     return this.isItDrained;
   }
+
+  surplus = 0;
+
+  surplusFor() {
+    return this.surplus;
+  }
 }
 
 function record(emitter, names) {
@@ -58,6 +64,12 @@ describe('SocketListSend', () => {
     list.add();
     list.add();
     assert.equal(countOf(list), 2);
+  });
+
+  it('takes off what the server counts without a connection', () => {
+    list.add();
+    owner.surplus = 1;
+    assert.equal(countOf(list), 0);
   });
 
   it('takes the total that the child closed, told any number of times', () => {
