@@ -57,7 +57,7 @@ function stop() {
 /** A key shows the number of connections; in raw mode Ctrl-C is a key as well. */
 function listenForKeys() {
   process.stdin.setRawMode(true);
-  process.stdin.on('data', (key) => (key[0] === 3 ? stop() : showCount()));
+  process.stdin.on('data', (key) => (key.includes(3) ? stop() : showCount()));
 }
 
 server.on('error', (error) => {
