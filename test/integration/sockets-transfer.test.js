@@ -277,6 +277,20 @@ describe('the bytes of a client', () => {
     });
   }
 
+  itIsBetter('of a character that the sender had read only half of arrive as a whole', async () => {
+    const euro = Buffer.from('€');
+    await sendReading(
+      async (socket) => {
+        socket.setEncoding('utf8');
+        assert.equal((await once(socket, 'data'))[0], 'price: ');
+        assert.equal(socket.bytesRead, 9); // the decoder keeps two bytes
+        return euro.subarray(0, 2);
+      },
+      Buffer.concat([Buffer.from('price: '), euro.subarray(0, 2)]),
+      euro.subarray(2),
+    );
+  });
+
   itIsBetter('that come during and after send() are all the receiver reads', async () => {
     const COUNT = 500;
     const child = forkFunction(echoAtEnd);

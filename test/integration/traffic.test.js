@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction, keepsDescriptors } = require('../helpers/fork-fixture');
+const { assertGrowth } = require('../helpers/memory');
 const { itIsBetter } = require('../helpers/subject');
 
 const COUNT = 100_000;
@@ -99,7 +100,7 @@ describe('a sender that heeds the return value', () => {
       await once(child, 'drain');
     }
     assert.ok(drains > 10, `${drains} times`);
-    assert.ok(process.memoryUsage().rss - before < 48 * MB);
+    assertGrowth(process.memoryUsage().rss - before, 48 * MB);
     child.send('size');
     assert.equal(await nextMessage(child), 64 * MB);
     child.disconnect();
