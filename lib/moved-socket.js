@@ -77,7 +77,7 @@ function moveWriting(socket, handle, buffered, onWritten) {
 /** @param onWritten called with an error or null, where the flags say WRITES_PENDING */
 function moveSocket(socket, bookkeeping, onWritten) {
   const handle = internals.handleOf(socket);
-  const buffered = socket.readableLength > 0 ? internals.readableBytes(socket) : undefined;
+  const buffered = internals.readableBytes(socket); // also where readableLength is 0: half of a character
   const counting = bookkeeping.moving(socket);
   const move = hasPendingWrites(socket)
     ? moveWriting(socket, handle, buffered, onWritten)

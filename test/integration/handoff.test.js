@@ -93,10 +93,7 @@ describe("the article's parent and child", () => {
 
   for (const [client, ask] of [
     ['a raw client', rawAnswer],
-    [
-      'curl --http0.9',
-      async (port) => (await run('curl', ['-s', '--http0.9', `127.0.0.1:${port}`])).stdout,
-    ],
+    ['curl --http0.9', async (port) => (await curl('-s', '--http0.9', `127.0.0.1:${port}`)).stdout],
   ]) {
     it(`answer ${client} ten times, count 0 afterwards, and close`, async () => {
       const { port, program, said, saidWhenAsked } = await startArticle();
@@ -114,7 +111,7 @@ describe('npm start', () => {
     const before = startedProcesses().length;
     const { port, program, said, saidWhenAsked } = await startExample();
     for (let i = 0; i < 10; i++) {
-      const { stdout } = await run('curl', ['-s', '-i', `127.0.0.1:${port}`]);
+      const { stdout } = await curl('-s', '-i', `127.0.0.1:${port}`);
       assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n/);
       assert.match(stdout, /\r\nContent-Length: 17\r\n/);
       assert.match(stdout, /\r\nConnection: close\r\n/);
