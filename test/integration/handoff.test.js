@@ -17,6 +17,9 @@ const FOLDER = path.join(__dirname, '../../examples/handoff');
 const START = path.join(FOLDER, 'start.js');
 const ANSWER = 'Child handled it.';
 
+/** curl as it is: what a sanitizer run preloads is for Node. */
+const curl = (...args) => run('curl', args, { env: { ...process.env, LD_PRELOAD: '' } });
+
 /** Collects what a program prints; `said(pattern)` waits for it. */
 function start(args, env) {
   return watch([process.execPath, ...args], env, 'ignore');
