@@ -5,12 +5,12 @@
 
 const { randomFillSync } = require('node:crypto');
 const internals = require('./node-internals');
+const { ServerOwner, addToServer, connectionLeft } = require('./server-lists');
 const { KeptOpenList, SocketListReceive, SocketListSend } = require('./socket-list');
 
 const serverKeys = new WeakMap(); // server -> key
 const relayKeys = new WeakMap(); // SocketListReceive -> key under which its sockets are handed on
 const origins = new WeakMap(); // received socket -> { list, onClose }
-const listsOfServer = new WeakMap(); // server -> Set of SocketListSend
 const keptOpenLists = new WeakMap(); // socket -> its KeptOpenLists
 
 function randomKey() {
@@ -23,36 +23,6 @@ function keyOf(keys, object) {
   const key = randomKey();
   keys.set(object, key);
   return key;
-}
-
-/** Node asks its lists in close() and trusts their answer, also about connections of its own: it sets their
- * number to 0. So no list answers while the server itself has some; Node added one for each close() asked. */
-class ServerOwner {
-  #server;
-
-  constructor(server) {
-    this.#server = server;
-  }
-
-  isDrained(polls) {
-    return internals.connectionsOf(this.#server) <= polls;
-  }
-
-  /** What the server counts for no connection of its own: an unanswered close(), a list (countForClosed). The first
-   * list that is asked takes it off. */
-  surplusFor(list) {
-    const lists = [...listsOfServer.get(this.#server)];
-    if (lists[0] !== list) return 0;
-    const polls = Math.max(...lists.map((each) => each.polls));
-    return polls + lists.filter(({ isCountedByServer }) => isCountedByServer).length;
-  }
-
-  settled() {}
-
-  takeBack(socket) {
-    internals.addConnections(this.#server, 1);
-    internals.giveToServer(socket, this.#server);
-  }
 }
 
 /** Sockets that were handed on: what happens there is reported to where they came from. */
@@ -81,71 +51,44 @@ class RelayOwner {
   }
 }
 
-/** A list's answer to close() may wait for connections of the server itself, or those of other lists. */
-function checkAll(lists) {
-  for (const list of lists) list.check();
-}
-
-/**
- * A connection leaves a server that is closed already and asks no list any more: it counts for the server itself until
- * the list has none left.
- */
-function countForClosed(server, list) {
-  if (!internals.isClosed(server) || list.isClosing || list.isCountedByServer) return;
-  list.isCountedByServer = true;
-  internals.addConnections(server, 1);
-  list.once('empty', () => {
-    list.isCountedByServer = false;
-    internals.addConnections(server, -1);
-    internals.closeIfDrained(server);
-  });
-}
-
-function watchServer(server) {
-  let lists = listsOfServer.get(server);
-  if (lists) return lists;
-  lists = new Set();
-  listsOfServer.set(server, lists);
-  internals.onConnectionClosed(server, () => checkAll(lists));
-  return lists;
-}
-
-function addToServer(server, lists, list) {
-  lists.add(list);
-  internals.addWorkerList(server, list);
-  list.once('exit', () => {
-    lists.delete(list);
-    internals.forgetWorkersIfNone(server);
-  });
-}
-
-/** The lists of one channel. */
+/** The lists of one channel. Only those that count something are kept: nothing of a server outlives its connections. */
 class Bookkeeping {
   #target;
   #report;
   #sent = new Map(); // key -> SocketListSend
   #received = new Map(); // key -> SocketListReceive
 
-  /** @param report(key, closed) tells the peer */
+  /** @param report(key, count) tells the peer that so many more were closed */
   constructor(target, report) {
     this.#target = target;
     this.#report = report;
   }
 
-  #sendList(key, makeOwner) {
-    let list = this.#sent.get(key);
-    if (list) return list;
-    list = new SocketListSend(this.#target, key, makeOwner());
-    this.#sent.set(key, list);
+  #keep(list) {
+    this.#sent.set(list.key, list);
+    list.once('exit', () => this.#sent.delete(list.key));
     return list;
   }
 
-  #serverList(server) {
-    const lists = watchServer(server);
-    const key = keyOf(serverKeys, server);
-    if (this.#sent.has(key)) return this.#sent.get(key);
-    const list = this.#sendList(key, () => new ServerOwner(server));
-    addToServer(server, lists, list);
+  #serverList(server, key) {
+    const known = this.#sent.get(key);
+    if (known) return known;
+    const list = this.#keep(new SocketListSend(this.#target, key, new ServerOwner(server)));
+    addToServer(server, list);
+    return list;
+  }
+
+  #relayList(received, key) {
+    const known = this.#sent.get(key);
+    return known ?? this.#keep(new SocketListSend(this.#target, key, new RelayOwner(received)));
+  }
+
+  #receivedList(key) {
+    const known = this.#received.get(key);
+    if (known) return known;
+    const list = new SocketListReceive(this.#target, key, this.#report);
+    this.#received.set(key, list);
+    list.once('empty', () => this.#received.delete(key));
     return list;
   }
 
@@ -169,14 +112,10 @@ class Bookkeeping {
     keptOpenLists.set(socket, lists);
     const isOpenHere = () => !socket.destroyed;
     const owner = new ServerOwner(server);
-    const list = new KeptOpenList(this.#target, key, owner, lists, isOpenHere);
+    const list = this.#keep(new KeptOpenList(this.#target, key, owner, lists, isOpenHere));
     lists.push(list);
-    this.#sent.set(key, list);
-    addToServer(server, watchServer(server), list);
-    list.once('empty', () => {
-      lists.splice(lists.indexOf(list), 1);
-      if (this.#sent.delete(key)) list.end();
-    });
+    list.once('exit', () => lists.splice(lists.indexOf(list), 1));
+    addToServer(server, list);
     return list;
   }
 
@@ -188,18 +127,18 @@ class Bookkeeping {
     const origin = origins.get(socket);
     if (origin) return this.#movingReceived(socket, origin);
     const server = internals.serverOf(socket);
-    return server ? this.#movingAccepted(server) : undefined;
+    return server ? this.#movingAccepted(socket, server) : undefined;
   }
 
-  #movingAccepted(server) {
-    const list = this.#serverList(server);
+  #movingAccepted(socket, server) {
+    const key = keyOf(serverKeys, server);
+    let list;
     return {
-      key: list.key,
-      moved() {
-        internals.addConnections(server, -1);
-        list.add();
-        countForClosed(server, list);
-        checkAll(listsOfServer.get(server));
+      key,
+      moved: () => {
+        list = this.#serverList(server, key);
+        internals.leaveServer(socket);
+        connectionLeft(server, list);
       },
       returned(replacement) {
         if (replacement) {
@@ -213,44 +152,42 @@ class Bookkeeping {
 
   #movingReceived(socket, { list, onClose }) {
     const isGoingBack = list.child === this.#target;
-    const relay = isGoingBack
-      ? undefined
-      : this.#sendList(keyOf(relayKeys, list), () => new RelayOwner(list));
+    const key = isGoingBack ? list.key : keyOf(relayKeys, list);
+    let relay;
     return {
-      key: isGoingBack ? list.key : relay.key,
-      moved() {
+      key,
+      moved: () => {
         socket.removeListener('close', onClose);
-        if (relay) relay.add();
-        else list.leave(1);
+        if (isGoingBack) {
+          list.leave(1);
+          return;
+        }
+        relay = this.#relayList(list, key);
+        relay.add();
       },
       returned(replacement) {
-        if (relay) relay.remove(1);
-        else list.rejoin(1);
+        if (isGoingBack) list.rejoin(1);
+        else relay.remove(1);
         if (replacement) origins.set(replacement, { list, onClose: list.watch(replacement) });
         else list.remove(1);
       },
     };
   }
 
-  /** A counted socket arrived with this key, which is its own if it is kept open by the sender. */
-  arrived(socket, key, isKeptOpen) {
+  /** A counted socket arrived with this key. */
+  arrived(socket, key) {
     const sent = this.#sent.get(key);
     if (sent) {
       sent.takeBack(socket);
       return;
     }
-    let list = this.#received.get(key);
-    if (!list) {
-      list = new SocketListReceive(this.#target, key, this.#report);
-      this.#received.set(key, list);
-      if (isKeptOpen) list.once('empty', () => this.#received.delete(key));
-    }
+    const list = this.#receivedList(key);
     origins.set(socket, { list, onClose: list.add({ socket }) });
   }
 
-  /** The peer closed so many sockets of that key, in all. */
-  closedThere(key, closed) {
-    this.#sent.get(key)?.closedInAll(closed);
+  /** The peer closed so many more sockets of that key. */
+  closedThere(key, count) {
+    this.#sent.get(key)?.closedThere(count);
   }
 
   /** The channel ended. */

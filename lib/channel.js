@@ -72,9 +72,7 @@ class Channel {
     this.#endsWithClose = endsWithClose;
     this.#codec = codecs[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
-    this.#bookkeeping = new Bookkeeping(target, (key, closed) =>
-      this.#native.setClosed(key, closed),
-    );
+    this.#bookkeeping = new Bookkeeping(target, (key, count) => this.#native.addClosed(key, count));
     this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd);
     const runInContext = (method, receiver, ...args) =>
       this.#resource.runInAsyncScope(method, receiver, ...args);

@@ -104,9 +104,7 @@ const conversions = {
     got(fd, info, bookkeeping, ready) {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;
       const socket = makeSocket({ fd }, allowHalfOpen, info.buffered);
-      if (info.key !== undefined) {
-        bookkeeping.arrived(socket, info.key, (info.flags & FLAG.KEPT_OPEN) !== 0);
-      }
+      if (info.key !== undefined) bookkeeping.arrived(socket, info.key);
       if (info.flags & FLAG.WRITES_PENDING) info.holdWrites(new Gate(socket));
       resumeWhenEnded(socket);
       ready(socket);

@@ -164,6 +164,11 @@ function giveToServer(socket, server) {
   socket.server = server;
 }
 
+/** Its closing will not: an empty shell may still be destroyed. */
+function leaveServer(socket) {
+  socket._server = null;
+}
+
 /** Has the server ask `list` in getConnections() and close() (`_setupWorker`). */
 function addWorkerList(server, list) {
   server._setupWorker(list);
@@ -236,6 +241,7 @@ module.exports = {
   handleOf,
   interceptExit,
   isClosed,
+  leaveServer,
   nativeClassOf,
   onConnectionClosed,
   readableBytes,

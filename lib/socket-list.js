@@ -9,11 +9,11 @@ const EventEmitter = require('node:events');
 
 /**
  * Connections of one server that one child holds, or that are on their way to it.
- * Emits 'empty' when the last is gone, and 'exit', with itself, when the child can hold none any more.
+ * Emits 'empty' when the last is gone, and 'exit', with itself, when no close() waits for it either: nobody needs it then, and
+ * the next connection that is sent makes another.
  */
 class SocketListSend extends EventEmitter {
   #closeCallbacks = [];
-  #closedThere = 0;
   #owner;
 
   /**
@@ -27,7 +27,6 @@ class SocketListSend extends EventEmitter {
     this.child = child;
     this.key = key;
     this.connections = 0;
-    this.isOver = false;
     this.#owner = owner;
   }
 
@@ -39,8 +38,9 @@ class SocketListSend extends EventEmitter {
   /** `count` came back, or were closed there. */
   remove(count) {
     const removed = Math.min(count, this.connections);
+    if (removed === 0) return;
     this.connections -= removed;
-    if (removed > 0 && this.connections === 0) this.emit('empty', this);
+    if (this.connections === 0) this.emit('empty', this);
     this.check();
   }
 
@@ -50,13 +50,11 @@ class SocketListSend extends EventEmitter {
     this.remove(1);
   }
 
-  /** The child said how many it closed in all. */
-  closedInAll(count) {
-    const more = Math.min(count - this.#closedThere, this.connections);
-    if (more <= 0) return;
-    this.#closedThere = count;
-    this.#owner.settled(this, more);
-    this.remove(more);
+  /** The child closed so many more. */
+  closedThere(count) {
+    const closed = Math.min(count, this.connections);
+    if (closed > 0) this.#owner.settled(this, closed);
+    this.remove(closed);
   }
 
   /** How many of them getConnections() is to count. */
@@ -86,25 +84,17 @@ class SocketListSend extends EventEmitter {
 
   /** Something changed that a close() may wait for. */
   check() {
-    const polls = this.#closeCallbacks.length;
-    if (polls === 0 || this.connections > 0 || !this.#owner.isDrained(polls)) return;
+    if (this.connections > 0) return;
+    if (this.isClosing && !this.#owner.isDrained(this.polls)) return;
     const callbacks = this.#closeCallbacks;
     this.#closeCallbacks = [];
     for (const callback of callbacks) callback(null);
-    if (this.isOver) this.emit('exit', this);
+    this.emit('exit', this);
   }
 
-  /** The child ended: what it held is not reachable any more. A close() that still waits for connections of the server
-   * itself keeps the list until then. */
+  /** The child ended: what it held is not reachable any more. */
   end() {
-    const left = this.connections;
-    if (left > 0) {
-      this.#owner.settled(this, left);
-      this.remove(left);
-    }
-    this.isOver = true;
-    if (this.isClosing) this.check();
-    else this.emit('exit', this);
+    this.closedThere(this.connections);
   }
 }
 
@@ -139,14 +129,13 @@ class SocketListReceive extends EventEmitter {
   /**
    * @param child whom they came from: a ChildProcess, or `process`
    * @param key the server's id (BigInt)
-   * @param report called with the total of those closed since the beginning
+   * @param report called with the key and how many more were closed
    */
   constructor(child, key, report) {
     super();
     this.child = child;
     this.key = key;
     this.connections = 0;
-    this.closed = 0;
     this.#report = report;
   }
 
@@ -165,8 +154,7 @@ class SocketListReceive extends EventEmitter {
 
   /** `count` closed: here, or where they were handed on to. */
   remove(count) {
-    this.closed += count;
-    this.#report(this.key, this.closed);
+    this.#report(this.key, count);
     this.leave(count);
   }
 

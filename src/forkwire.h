@@ -118,7 +118,8 @@ typedef struct fw_violation_s {
 typedef struct fw_callbacks_s {
   void (*on_message)(void* data, const fw_message_t* message);
   void (*on_settled)(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
-  void (*on_counts)(void* data, uint64_t key, uint64_t closed);
+  /* The peer closed `count` more sockets of `key`. */
+  void (*on_counts)(void* data, uint64_t key, uint64_t count);
   void (*on_writes_done)(void* data, uint64_t id, int failed);
   /* A message that arrived is dropped: its descriptor did not, and the sender is gone. */
   void (*on_lost)(void* data, uint64_t id);
@@ -198,8 +199,8 @@ void fw_channel_retry_missing(fw_channel_t* channel);
 /* The unsent writes of a handle that was sent with FW_HANDLE_WRITES_PENDING are through. */
 void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed);
 
-/* Sockets of `key` closed here, in all. Written before any message that is sent afterwards. */
-int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed);
+/* `count` more sockets of `key` closed here. Written before any message that is sent afterwards. */
+int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count);
 
 /* While held, END does not leave (a delivery is not finished). Counted. */
 void fw_channel_hold(fw_channel_t* channel);

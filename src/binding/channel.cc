@@ -72,7 +72,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::Refuse>("refuse"),
                       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
                       InstanceMethod<&Channel::WritesDone>("writesDone"),
-                      InstanceMethod<&Channel::SetClosed>("setClosed"),
+                      InstanceMethod<&Channel::AddClosed>("addClosed"),
                       InstanceMethod<&Channel::Hold>("hold"),
                       InstanceMethod<&Channel::Release>("release"),
                       InstanceMethod<&Channel::End>("end"),
@@ -185,8 +185,8 @@ void Channel::OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32
   static_cast<Channel*>(data)->batch_.AddEvent(Batch::kSettled, token, outcome, reason);
 }
 
-void Channel::OnCounts(void* data, uint64_t key, uint64_t closed) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kCounts, key, closed, 0);
+void Channel::OnCounts(void* data, uint64_t key, uint64_t count) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kCounts, key, count, 0);
 }
 
 void Channel::OnWritesDone(void* data, uint64_t id, int failed) {
@@ -370,10 +370,10 @@ Napi::Value Channel::WritesDone(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value Channel::SetClosed(const Napi::CallbackInfo& info) {
+Napi::Value Channel::AddClosed(const Napi::CallbackInfo& info) {
   bool lossless;
   uint64_t key = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
-  return Status(info, core_ == nullptr ? UV_EPIPE : fw_channel_set_closed(core_, key, Id(info[1])));
+  return Status(info, core_ == nullptr ? UV_EPIPE : fw_channel_add_closed(core_, key, Id(info[1])));
 }
 
 Napi::Value Channel::Hold(const Napi::CallbackInfo& info) {

@@ -26,7 +26,7 @@ private:
   // The core's callbacks; `data` is the Channel.
   static void OnMessage(void* data, const fw_message_t* message);
   static void OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
-  static void OnCounts(void* data, uint64_t key, uint64_t closed);
+  static void OnCounts(void* data, uint64_t key, uint64_t count);
   static void OnWritesDone(void* data, uint64_t id, int failed);
   static void OnLost(void* data, uint64_t id);
   static void OnHello(void* data, uint32_t pid);
@@ -46,7 +46,7 @@ private:
   Napi::Value Refuse(const Napi::CallbackInfo& info);
   Napi::Value RetryMissing(const Napi::CallbackInfo& info);
   Napi::Value WritesDone(const Napi::CallbackInfo& info);
-  Napi::Value SetClosed(const Napi::CallbackInfo& info);
+  Napi::Value AddClosed(const Napi::CallbackInfo& info);
   Napi::Value Hold(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
   Napi::Value End(const Napi::CallbackInfo& info);

@@ -484,12 +484,12 @@ static fw_count_t* add_count(fw_channel_t* channel, uint64_t key) {
   return entry;
 }
 
-int fw_channel_set_closed(fw_channel_t* channel, uint64_t key, uint64_t closed) {
+int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
   if (channel->is_closing || channel->end_laid) return UV_EPIPE;
   fw_count_t* entry = find_count(channel, key);
   if (entry == NULL) entry = add_count(channel, key);
   if (entry == NULL) return UV_ENOMEM;
-  entry->closed = closed;
+  entry->closed += count;
   fw_channel_retry_missing(channel); /* a closed socket leaves room for another */
   fw__channel_schedule(channel, 1);
   return 0;

@@ -162,7 +162,7 @@ static void lay_credit(fw_channel_t* channel) {
   put(channel, (fw_frame_t){.kind = FW_KIND_CREDIT, .size = 16}, payload);
 }
 
-/* What was told is forgotten: the totals are the caller's. */
+/* What was told is forgotten: the next one counts from there. */
 static void lay_counts(fw_channel_t* channel) {
   uint8_t payload[FW_COUNTS_MAX * 16];
   size_t count = channel->n_counts < FW_COUNTS_MAX ? channel->n_counts : FW_COUNTS_MAX;

@@ -1,6 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 
 // A sanitizer keeps what was freed for a while.
 const isMeasurable = process.env.ASAN_OPTIONS === undefined;
@@ -10,4 +12,15 @@ function assertGrowth(growth, limit) {
   if (isMeasurable) assert.ok(growth < limit, `it grew by ${growth} bytes`);
 }
 
-module.exports = { assertGrowth };
+let gc;
+
+/** Collects what nothing refers to any more, here. */
+function collectGarbage() {
+  if (!gc) {
+    setFlagsFromString('--expose-gc');
+    gc = runInNewContext('gc');
+  }
+  gc();
+}
+
+module.exports = { assertGrowth, collectGarbage };

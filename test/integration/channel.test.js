@@ -196,8 +196,8 @@ describe('the channel of the core', () => {
 
   it('tells counts before a message that is sent behind them', async () => {
     const [a, b] = pair();
-    a.call('setClosed', 9, 1);
-    a.call('setClosed', 9, 2);
+    a.call('addClosed', 9, 1);
+    a.call('addClosed', 9, 1);
     a.send('1');
     await b.waitFor('message');
     assert.deepEqual(

@@ -6,6 +6,8 @@ const net = require('node:net');
 const { once } = require('node:events');
 const { promisify } = require('node:util');
 const { Bookkeeping } = require('../../lib/bookkeeping');
+const { assertGrowth, collectGarbage } = require('../helpers/memory');
+const { until } = require('../helpers/until');
 
 /** A server with `count` accepted connections. */
 async function serverWith(count) {
@@ -59,7 +61,18 @@ describe('the bookkeeping of a channel', () => {
     assert.equal(await one.getConnections(), 2);
     parent.closedThere(moving.key, 1);
     assert.equal(await one.getConnections(), 1);
-    one.server._connections++; // this test's socket did not really leave
+    await closeAll(one);
+  });
+
+  it('counts a socket that left no more, also when its empty shell is destroyed', async () => {
+    const one = await serverWith(2);
+    const moving = parent.moving(one.pairs[0].socket);
+    moving.moved();
+    one.pairs[0].socket.destroy();
+    await once(one.pairs[0].socket, 'close');
+    assert.equal(await one.getConnections(), 2);
+    parent.closedThere(moving.key, 1);
+    assert.equal(await one.getConnections(), 1);
     await closeAll(one);
   });
 
@@ -89,19 +102,18 @@ describe('the bookkeeping of a channel', () => {
     moving.moved();
     moving.returned();
     assert.equal(await one.getConnections(), 0);
-    one.server._connections++;
     await closeAll(one);
   });
 
-  it('reports received sockets when they close, in totals, by key', () => {
+  it('reports received sockets when they close, by key', () => {
     const sockets = [new EventEmitter(), new EventEmitter(), new EventEmitter()];
-    child.arrived(sockets[0], 1n, false);
-    child.arrived(sockets[1], 1n, false);
-    child.arrived(sockets[2], 2n, false);
+    child.arrived(sockets[0], 1n);
+    child.arrived(sockets[1], 1n);
+    child.arrived(sockets[2], 2n);
     for (const socket of sockets) socket.emit('close');
     assert.deepEqual(reports, [
       { key: 1n, closed: 1 },
-      { key: 1n, closed: 2 },
+      { key: 1n, closed: 1 },
       { key: 2n, closed: 1 },
     ]);
   });
@@ -109,7 +121,7 @@ describe('the bookkeeping of a channel', () => {
   it('counts what was handed on until its new holder closed it', () => {
     const socket = new EventEmitter();
     const toGrandchild = new Bookkeeping(new EventEmitter(), assert.fail);
-    child.arrived(socket, 1n, false);
+    child.arrived(socket, 1n);
     const moving = toGrandchild.moving(socket);
     assert.notEqual(moving.key, 1n);
     moving.moved();
@@ -123,7 +135,7 @@ describe('the bookkeeping of a channel', () => {
     const toGrandchild = new Bookkeeping(new EventEmitter(), assert.fail);
     for (let i = 0; i < 3; i++) {
       const socket = new EventEmitter();
-      child.arrived(socket, 1n, false);
+      child.arrived(socket, 1n);
       toGrandchild.moving(socket).moved();
     }
     toGrandchild.end();
@@ -132,7 +144,7 @@ describe('the bookkeeping of a channel', () => {
 
   it('does not report what goes back to where it came from', () => {
     const socket = new EventEmitter();
-    child.arrived(socket, 1n, false);
+    child.arrived(socket, 1n);
     const moving = child.moving(socket);
     assert.equal(moving.key, 1n);
     moving.moved();
@@ -156,5 +168,82 @@ describe('the bookkeeping of a channel', () => {
 
   it('ignores closings of keys that it does not know', () => {
     parent.closedThere(99n, 5);
+  });
+
+  it('keeps nothing of a server whose connections are closed, and counts the next one anew', async () => {
+    const one = await serverWith(3);
+    const movings = one.pairs.map(({ socket }) => parent.moving(socket));
+    assert.equal(one.server._workers.length, 0); // nothing left yet
+    for (const moving of movings.slice(0, 2)) moving.moved();
+    assert.equal(one.server._workers.length, 1);
+    parent.closedThere(movings[0].key, 1);
+    assert.equal(one.server._workers.length, 1);
+    parent.closedThere(movings[0].key, 1);
+    assert.equal(one.server._workers.length, 0);
+    assert.equal(one.server._usingWorkers, false);
+    movings[2].moved();
+    assert.equal(await one.getConnections(), 1);
+    parent.closedThere(movings[0].key, 1);
+    assert.equal(await one.getConnections(), 0);
+    assert.equal(one.server._workers.length, 0);
+    await closeAll(one);
+  });
+
+  it('counts each of two lists of one server when it moves between them', () => {
+    // The received list of a key is given up when it is empty; one that comes back late still reports what it has.
+    const [first, second] = [new EventEmitter(), new EventEmitter()];
+    child.arrived(first, 1n);
+    const moving = child.moving(first);
+    moving.moved();
+    child.arrived(second, 1n);
+    moving.returned(first);
+    first.emit('close');
+    second.emit('close');
+    assert.deepEqual(reports, [
+      { key: 1n, closed: 1 },
+      { key: 1n, closed: 1 },
+    ]);
+  });
+});
+
+describe('the memory of the bookkeeping of a channel that lives on', () => {
+  const heap = () => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+
+  it('does not hold servers whose connections are closed', async () => {
+    const channel = new Bookkeeping(new EventEmitter(), assert.fail);
+    async function usedServer() {
+      const one = await serverWith(1);
+      const moving = channel.moving(one.pairs[0].socket);
+      moving.moved();
+      channel.closedThere(moving.key, 1);
+      await closeAll(one);
+      return new WeakRef(one.server);
+    }
+    const servers = [];
+    for (let i = 0; i < 5; i++) servers.push(await usedServer());
+    await until(() => {
+      collectGarbage();
+      return servers.every((server) => server.deref() === undefined);
+    }, 'all servers are collected');
+    channel.end(); // it lived until here
+  });
+
+  it('does not grow with the keys that a peer makes up', () => {
+    const channel = new Bookkeeping(process, () => {});
+    const receive = (first, end) => {
+      for (let key = first; key < end; key++) {
+        const socket = new EventEmitter();
+        channel.arrived(socket, BigInt(key));
+        socket.emit('close');
+      }
+    };
+    receive(0, 1000);
+    const before = heap();
+    receive(1000, 50_000);
+    assertGrowth(heap() - before, 1 << 20);
+    channel.end();
   });
 });

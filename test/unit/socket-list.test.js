@@ -72,12 +72,11 @@ describe('SocketListSend', () => {
     assert.equal(countOf(list), 0);
   });
 
-  it('takes the total that the child closed, told any number of times', () => {
+  it('takes off what the child closed, and tells its owner', () => {
     for (let i = 0; i < 3; i++) list.add();
-    list.closedInAll(1);
-    list.closedInAll(1);
+    list.closedThere(1);
     assert.equal(countOf(list), 2);
-    list.closedInAll(3);
+    list.closedThere(2);
     assert.equal(countOf(list), 0);
     assert.deepEqual(owner.heard, [
       [KEY, 1],
@@ -87,8 +86,8 @@ describe('SocketListSend', () => {
 
   it('never counts below nothing, whatever a child says', () => {
     list.add();
-    list.closedInAll(100);
-    list.closedInAll(1);
+    list.closedThere(100);
+    list.closedThere(1);
     list.remove(5);
     assert.equal(countOf(list), 0);
   });
@@ -100,7 +99,7 @@ describe('SocketListSend', () => {
     list.remove(1);
     assert.deepEqual(seen, ['empty']);
     list.add();
-    list.closedInAll(1);
+    list.closedThere(1);
     assert.deepEqual(seen, ['empty', 'empty']);
   });
 
@@ -111,7 +110,7 @@ describe('SocketListSend', () => {
     list.add();
     list.close((error) => called.push(['second', error]));
     assert.equal(called.length, 1);
-    list.closedInAll(1);
+    list.closedThere(1);
     assert.deepEqual(called[1], ['second', null]);
   });
 
@@ -137,6 +136,21 @@ describe('SocketListSend', () => {
     assert.deepEqual(owner.heard, [[KEY, 2]]);
     assert.equal(countOf(list), 0);
   });
+
+  it("emits 'exit' when it counts nothing any more and no close() waits", () => {
+    const seen = record(list, ['exit']);
+    list.add();
+    list.add();
+    list.closedThere(1);
+    assert.deepEqual(seen, []);
+    owner.isItDrained = false;
+    list.close(() => seen.push('closed'));
+    list.closedThere(1);
+    assert.deepEqual(seen, []);
+    owner.isItDrained = true;
+    list.check();
+    assert.deepEqual(seen, ['closed', 'exit']);
+  });
 });
 
 describe('KeptOpenList', () => {
@@ -150,9 +164,9 @@ describe('KeptOpenList', () => {
     assert.deepEqual(lists.map(countOf), [0, 0]); // the server itself counts it
     isOpenHere = false;
     assert.deepEqual(lists.map(countOf), [1, 0]);
-    lists[0].closedInAll(1);
+    lists[0].closedThere(1);
     assert.deepEqual(lists.map(countOf), [0, 1]);
-    lists[1].closedInAll(1);
+    lists[1].closedThere(1);
     assert.deepEqual(lists.map(countOf), [0, 0]);
   });
 });
@@ -166,7 +180,7 @@ describe('SocketListReceive', () => {
     list = new SocketListReceive(process, KEY, (key, closed) => reports.push([key, closed]));
   });
 
-  it('counts a real socket until it closes, and reports totals', async () => {
+  it('counts a real socket until it closes, and reports each', async () => {
     const server = net.createServer().listen(0);
     await once(server, 'listening');
     const clients = [];
@@ -188,7 +202,7 @@ describe('SocketListReceive', () => {
     }
     assert.deepEqual(reports, [
       [KEY, 1],
-      [KEY, 2],
+      [KEY, 1],
     ]);
     assert.deepEqual(seen, ['empty']);
     server.close();
