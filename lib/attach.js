@@ -17,7 +17,7 @@ const { install } = require('./target');
 function attach(target, options) {
   const channel = new Channel(binding, target, options);
   install(target, channel);
-  flushAtExit(binding.flushAll);
+  flushAtExit(binding.flushAll, binding.processGroup);
   return channel;
 }
 

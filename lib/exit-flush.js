@@ -38,16 +38,16 @@ function nameOfSignal(signal = 'SIGTERM') {
   return Object.keys(os.constants.signals).find((name) => os.constants.signals[name] === signal);
 }
 
-/** Whether process.kill(pid, signal) will, as far as can be told, end this process. */
-function isSuicide(pid, signal) {
-  const isOurs = pid === process.pid || pid === 0; // 0: the whole process group
+/** Whether process.kill(pid, signal) will, as far as can be told, end this process, which is of the group `ownGroup`. */
+function isSuicide(pid, signal, ownGroup) {
+  const isOurs = [process.pid, 0, -ownGroup].includes(Number(pid)); // 0: its own group as well
   if (!isOurs || signal === 0) return false;
   const name = nameOfSignal(signal);
   return name !== undefined && !HARMLESS.has(name) && process.listenerCount(name) === 0;
 }
 
-/** Has `flushAll(isFinal)` run before the process exits. */
-function flushAtExit(flushAll) {
+/** Has `flushAll(isFinal)` run before the process exits. `processGroup()` gives the id of its process group. */
+function flushAtExit(flushAll, processGroup) {
   if (isInstalled) return;
   isInstalled = true;
   process.on('exit', () => flushAll(true));
@@ -55,7 +55,7 @@ function flushAtExit(flushAll) {
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));
   wrap('kill', (pid, signal) => {
-    if (isSuicide(pid, signal)) flushAll(false);
+    if (isSuicide(pid, signal, processGroup())) flushAll(false);
   });
 }
 

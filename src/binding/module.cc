@@ -43,6 +43,10 @@ Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fw_program_is_privileged(path.c_str()) != 0);
 }
 
+Napi::Value ProcessGroup(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), getpgrp());
+}
+
 // flushAll(isFinal): all channels of this environment, before the process ends, or may end.
 Napi::Value FlushAll(const Napi::CallbackInfo& info) {
   auto* environment = static_cast<Environment*>(info.Data());
@@ -66,6 +70,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["isSocket"] = Napi::Function::New(env, IsSocket);
   exports["closeFd"] = Napi::Function::New(env, CloseFd);
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
+  exports["processGroup"] = Napi::Function::New(env, ProcessGroup);
   exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);
   exports["uvPollSize"] = Napi::Number::New(env, static_cast<double>(sizeof(uv_poll_t)));
   return exports;

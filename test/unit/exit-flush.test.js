@@ -27,11 +27,12 @@ describe('exitLimits()', () => {
 
 describe('flushAtExit()', () => {
   /** The calls of the flush in a process that ends with `end`. */
-  async function flushesOf(end) {
-    const { stdout } = await runFunction({ with: [end.toString()] }, (source) => {
+  async function flushesOf(end, options = {}) {
+    const { stdout } = await runFunction({ ...options, with: [end.toString()] }, (source) => {
+      const { processGroup } = require('../../lib/binding');
       const { flushAtExit } = require('../../lib/exit-flush');
       const { writeSync } = require('node:fs');
-      flushAtExit((isFinal) => writeSync(1, isFinal ? 'final ' : 'not yet '));
+      flushAtExit((isFinal) => writeSync(1, isFinal ? 'final ' : 'not yet '), processGroup);
       flushAtExit(() => writeSync(1, 'twice '));
       require('node:vm').runInThisContext(`(${source})`)();
     });
@@ -59,10 +60,17 @@ describe('flushAtExit()', () => {
     assert.equal(await flushesOf(() => process.kill(process.pid, 9)), 'not yet');
   });
 
+  it('flushes before a signal to its process group', async () => {
+    const inGroupOfItsOwn = { detached: true };
+    assert.equal(await flushesOf(() => process.kill(0), inGroupOfItsOwn), 'not yet');
+    assert.equal(await flushesOf(() => process.kill(-process.pid), inGroupOfItsOwn), 'not yet');
+  });
+
   it('does not flush for signals that end nothing, here', async () => {
     const harmless = [
       () => process.kill(process.pid, 0),
       () => process.kill(process.pid, 'SIGWINCH'),
+      () => process.kill(-process.pid, 0), // no group, or its own and no signal
       () => {
         process.once('SIGTERM', () => {});
         process.kill(process.pid, 'SIGTERM');
@@ -74,7 +82,10 @@ describe('flushAtExit()', () => {
 
   it('leaves name, arguments, results and errors of what it wraps as they were', async () => {
     const { stdout } = await runFunction(() => {
-      require('../../lib/exit-flush').flushAtExit(() => {});
+      require('../../lib/exit-flush').flushAtExit(
+        () => {},
+        () => 0,
+      );
       const seen = [process.kill.name, process.abort.name, process.kill(process.pid, 0)];
       for (const args of [['x'], [process.pid, 'SIGNOTHING']]) {
         try {
