@@ -87,9 +87,9 @@ function decode(encoding, payload) {
   }
 }
 
-/** Appends to `messages` the `count` whose JSON texts were joined to an array. Where that does not parse, or not to as
- * many, since two broken texts can make a whole one, `sizes()` gives their lengths: those before the broken one
- * are appended, then it throws. */
+/** Appends to `messages` the `count` whose JSON texts were joined to an array; none of them leaves a string or a bracket
+ * open. Where that does not parse, or not to as many, since one text may look like two, `sizes()` gives their
+ * lengths: those before the broken one are appended, then it throws. */
 function decodeJoined(text, count, sizes, messages) {
   try {
     const parsed = JSON.parse(text);

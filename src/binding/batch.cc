@@ -20,10 +20,31 @@ bool IsAscii(const uint8_t* bytes, size_t size) {
   return (high & 0x8080808080808080ULL) == 0;
 }
 
+// Whether the text leaves no string and no bracket open. Joined to others it cannot hide a comma between them then: an
+// array with as many elements as texts has one of each.
+bool IsClosed(const uint8_t* text, size_t size) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < size; i++) {
+    uint8_t c = text[i];
+    if (in_string) {
+      if (c == '\\') i++;
+      else in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      depth++;
+    } else if (c == '}' || c == ']') {
+      depth--;
+    }
+  }
+  return depth == 0 && !in_string;
+}
+
 bool IsJoinable(const fw_message_t& message) {
   return message.lane == FW_LANE_USER && message.encoding == FW_ENCODING_JSON &&
          message.handle == nullptr && message.size > 0 && message.size <= kJoinMax &&
-         IsAscii(message.data, message.size);
+         IsAscii(message.data, message.size) && IsClosed(message.data, message.size);
 }
 
 napi_value Number(napi_env env, double number) {

@@ -213,4 +213,34 @@ describe('a body that does not decode', () => {
       assert.deepEqual(messages, ['before']);
     });
   }
+
+  /** The USER frame of a JSON text, in hex. */
+  function frameOf(text) {
+    const header = Buffer.alloc(16);
+    header.writeUInt32LE(text.length);
+    header[4] = 3;
+    header[6] = 1;
+    return Buffer.concat([header, Buffer.from(text)]).toString('hex');
+  }
+
+  // Small texts that are read together are joined and parsed at once.
+  for (const texts of [
+    ['[1', '2],3'],
+    ['{"a":1', '"b":2},3'],
+    ['"a', 'b",3'],
+    ['{"a":[{"b":"]}"}', '{"c":2}]},{"d":"{["}'],
+    ['1,2', ''],
+  ]) {
+    it(`ends the channel: ${texts.join(' and ')}, broken though they join to whole ones`, async () => {
+      const { child, peer } = forkRawPeer();
+      const messages = [];
+      child.on('message', (message) => messages.push(message));
+      const failed = once(child, 'error');
+      peer.tell('bytes', { hex: ['"before"', ...texts].map(frameOf).join('') });
+      const [error] = await failed;
+      assert.equal(error.code, 'ERR_FORKWIRE_BAD_MESSAGE');
+      await peer.leave();
+      assert.deepEqual(messages, ['before']);
+    });
+  }
 });
