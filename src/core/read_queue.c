@@ -32,13 +32,19 @@ static void inbound_free(fw_inbound_t* message) {
   memset(message, 0, sizeof(*message));
 }
 
-static fw_inbound_t held_pop(fw_lane_in_t* lane) {
-  fw_held_t* held = lane->held_head;
-  fw_inbound_t message = held->message;
-  lane->held_head = held->next;
+/* What is held is the caller's then: held_free(). */
+static fw_held_t held_pop(fw_lane_in_t* lane) {
+  fw_held_t* head = lane->held_head;
+  fw_held_t held = *head;
+  lane->held_head = head->next;
   if (lane->held_head == NULL) lane->held_tail = NULL;
-  free(held);
-  return message;
+  free(head);
+  return held;
+}
+
+static void held_free(fw_held_t* held) {
+  inbound_free(&held->message);
+  fw_buffer_free(&held->behind);
 }
 
 void fw_read_queue_free(fw_read_queue_t* queue) {
@@ -49,8 +55,8 @@ void fw_read_queue_free(fw_read_queue_t* queue) {
     fw_lane_in_t* lane = &queue->lanes[i];
     inbound_free(&lane->partial);
     while (lane->held_head != NULL) {
-      fw_inbound_t message = held_pop(lane);
-      inbound_free(&message);
+      fw_held_t held = held_pop(lane);
+      held_free(&held);
     }
   }
 }
@@ -144,8 +150,47 @@ static int must_wait(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t
   return is_missing(queue, inbound);
 }
 
+/* A small message that waits behind another. Kept alone, an empty one would take many times its credit. */
+typedef struct {
+  uint32_t size;
+  uint32_t cost;
+  uint8_t encoding;
+} packed_t;
+
+static int is_packable(const fw_lane_in_t* lane, const fw_inbound_t* inbound) {
+  return lane->held_tail != NULL && !inbound->has_handle && inbound->size <= INLINE_MAX;
+}
+
+static int pack(fw_buffer_t* behind, const fw_inbound_t* inbound) {
+  packed_t packed = {.size = (uint32_t)inbound->size,
+                     .cost = (uint32_t)inbound->cost, /* at most one credit */
+                     .encoding = inbound->encoding};
+  uint8_t* room = fw_buffer_reserve(behind, sizeof(packed) + inbound->size);
+  if (room == NULL) return UV_ENOMEM;
+  memcpy(room, &packed, sizeof(packed));
+  if (inbound->size > 0) memcpy(room + sizeof(packed), inbound->data, inbound->size);
+  fw_buffer_commit(behind, sizeof(packed) + inbound->size);
+  return 0;
+}
+
+static void release_packed(fw_read_queue_t* queue, fw_lane_t which, fw_buffer_t* behind) {
+  packed_t packed;
+  while (fw_buffer_size(behind) > 0) {
+    uint8_t* bytes = fw_buffer_bytes(behind);
+    memcpy(&packed, bytes, sizeof(packed));
+    fw_inbound_t message = {.data = bytes + sizeof(packed),
+                            .size = packed.size,
+                            .cost = packed.cost,
+                            .encoding = packed.encoding};
+    if (queue->dropping) drop(queue, which, &message);
+    else report(queue, which, &message);
+    fw_buffer_consume(behind, sizeof(packed) + packed.size);
+  }
+}
+
 /* Keeps the message; takes its data over when `is_owned`, else copies it. 0 or UV_ENOMEM. */
 static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound, int is_owned) {
+  if (is_packable(lane, inbound)) return pack(&lane->held_tail->behind, inbound);
   fw_held_t* held = calloc(1, sizeof(*held));
   if (held == NULL) return UV_ENOMEM;
   held->message = *inbound;
@@ -184,10 +229,11 @@ static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbou
 static void release_lane(fw_read_queue_t* queue, fw_lane_t which) {
   fw_lane_in_t* lane = &queue->lanes[which];
   while (lane->held_head != NULL && !is_missing(queue, &lane->held_head->message)) {
-    fw_inbound_t message = held_pop(lane);
-    if (is_gone(queue, &message)) lane->credited += message.cost;
-    else report(queue, which, &message);
-    inbound_free(&message);
+    fw_held_t held = held_pop(lane);
+    if (is_gone(queue, &held.message)) lane->credited += held.message.cost;
+    else report(queue, which, &held.message);
+    release_packed(queue, which, &held.behind);
+    held_free(&held);
   }
   credit_partial(lane);
 }
@@ -219,9 +265,10 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
   for (int i = 0; i < FW_N_LANES; i++) {
     fw_lane_in_t* lane = &queue->lanes[i];
     while (lane->held_head != NULL) {
-      fw_inbound_t message = held_pop(lane);
-      drop(queue, (fw_lane_t)i, &message);
-      inbound_free(&message);
+      fw_held_t held = held_pop(lane);
+      drop(queue, (fw_lane_t)i, &held.message);
+      release_packed(queue, (fw_lane_t)i, &held.behind);
+      held_free(&held);
     }
     if (lane->is_partial) drop_partial(queue, lane);
   }

@@ -31,6 +31,7 @@ typedef struct fw_inbound_s {
 struct fw_held_s {
   fw_held_t* next;
   fw_inbound_t message;
+  fw_buffer_t behind; /* small messages without a handle that came behind it, packed */
 };
 
 typedef struct fw_lane_in_s {

@@ -360,6 +360,41 @@ static void what_waits_is_credited_when_it_is_delivered(void) {
   end();
 }
 
+static void small_messages_that_wait_take_no_more_than_their_credit(void) {
+  static const size_t count = 4000;
+  begin();
+  send_sockets(FW_LANE_USER, 1, 1);
+  receive_with_room(0);
+  uint64_t received = lane_in(FW_LANE_USER)->received;
+  for (size_t i = 0; i < count; i++) {
+    end_send_text(a, FW_LANE_USER, i % 100 == 0 ? "x" : "");
+    if (i % 100 != 99) continue;
+    CHECK_EQUAL(end_flush(a), 0);
+    CHECK_EQUAL(end_drain(b), 0);
+  }
+  uint64_t cost = lane_in(FW_LANE_USER)->received - received;
+  const fw_held_t* held = lane_in(FW_LANE_USER)->held_head;
+  CHECK(held->next == NULL);
+  CHECK(held->behind.capacity <= 2 * cost);
+  fw_ledger_ask_missing(ledger(b), 1);
+  end_pump(a, b);
+  CHECK_EQUAL(b->n_got, count + 1);
+  for (size_t i = 0; i < count; i++) CHECK(end_got_text(b, i + 1, i % 100 == 0 ? "x" : ""));
+  CHECK_EQUAL(lane_in(FW_LANE_USER)->credited, lane_in(FW_LANE_USER)->received);
+  end();
+}
+
+static void small_messages_that_wait_are_dropped_with_credit(void) {
+  begin();
+  send_sockets(FW_LANE_USER, 1, 1);
+  for (int i = 0; i < 10; i++) end_send_text(a, FW_LANE_USER, "behind");
+  receive_with_room(0);
+  fw_read_queue_drop_messages(&b->channel->in);
+  CHECK_EQUAL(b->n_got, 0);
+  CHECK_EQUAL(lane_in(FW_LANE_USER)->credited, lane_in(FW_LANE_USER)->received);
+  end();
+}
+
 static void a_lost_handle_takes_its_message_along_and_no_other(void) {
   begin();
   send_sockets(FW_LANE_USER, 1, 2);
@@ -581,6 +616,8 @@ int main(void) {
   RUN(user_messages_wait_behind_internal_ones_that_do);
   RUN(a_message_in_pieces_waits_with_its_handle);
   RUN(what_waits_is_credited_when_it_is_delivered);
+  RUN(small_messages_that_wait_take_no_more_than_their_credit);
+  RUN(small_messages_that_wait_are_dropped_with_credit);
   RUN(a_lost_handle_takes_its_message_along_and_no_other);
   RUN(a_handle_that_is_not_as_declared_is_refused_with_its_message);
   RUN(another_socket_in_the_answer_lets_those_behind_go_on);
