@@ -15,11 +15,18 @@ static int is_over(const fw_channel_t* channel) {
   return channel->is_closing || channel->is_eof || channel->is_broken;
 }
 
-/* Nothing more can be done, or is to be done, for a channel. */
-typedef int (*done_fn)(const fw_channel_t* channel);
+/* One kind of flush. */
+typedef struct {
+  int (*turn)(fw_channel_t* channel); /* for one channel, without waiting; whether it got further */
+  int (*is_done)(
+      const fw_channel_t* channel); /* nothing more can be done for it, or is to be done */
+  short events; /* of poll() that are waited for in any case: those that a turn uses up */
+} flush_t;
 
+/* Without reading: what waits for credit goes on waiting. */
 static int is_written(const fw_channel_t* channel) {
-  return is_over(channel) || fw_write_queue_size(&channel->out) == 0;
+  int can_go_on = channel->is_blocked || channel->write_retry_at != 0;
+  return is_over(channel) || fw_write_queue_size(&channel->out) == 0 || !can_go_on;
 }
 
 static int is_landed(const fw_channel_t* channel) {
@@ -27,9 +34,6 @@ static int is_landed(const fw_channel_t* channel) {
   return fw_write_queue_size(&channel->out) == 0 && channel->ledger.n_resend == 0 &&
          fw_ledger_all_landed(&channel->ledger);
 }
-
-/* One turn of one channel, without waiting. Whether it got further. */
-typedef int (*turn_fn)(fw_channel_t* channel);
 
 static int write_only(fw_channel_t* channel) {
   size_t size = fw_write_queue_size(&channel->out);
@@ -48,14 +52,17 @@ static int write_and_read(fw_channel_t* channel) {
   return fw_write_queue_size(&channel->out) != size || channel->ledger.landed_id != landed;
 }
 
+static const flush_t write_out = {write_only, is_written, 0};
+static const flush_t write_and_land = {write_and_read, is_landed, POLLIN};
+
 /* Waits until one of those that are not done can go on, at most `wait` ms. */
-static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, done_fn is_done,
+static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, const flush_t* kind,
                          struct pollfd* entries, uint64_t wait) {
   nfds_t count = 0;
   for (size_t i = 0; i < n_channels; i++) {
     const fw_channel_t* channel = channels[i];
-    if (is_done(channel) || channel->is_given_up) continue;
-    short events = POLLIN;
+    if (kind->is_done(channel) || channel->is_given_up) continue;
+    short events = kind->events;
     if (channel->is_blocked) events |= POLLOUT;
     /* Short of descriptors on their way: nothing says when that ends. */
     if (channel->write_retry_at != 0 && wait > SHORTAGE_MS) wait = SHORTAGE_MS;
@@ -73,18 +80,18 @@ static void set_limits(fw_channel_t* channel, uint64_t now, int has_progress) {
 }
 
 /* One turn of all. Gives the ms until the next one is given up, 0 when all are through or given up. */
-static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, turn_fn turn,
-                           done_fn is_done, int* ret_progress) {
+static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, const flush_t* kind,
+                           int* ret_progress) {
   uint64_t now = now_ms();
   uint64_t wait = 0;
   *ret_progress = 0;
   for (size_t i = 0; i < n_channels; i++) {
     fw_channel_t* channel = channels[i];
-    if (is_done(channel)) continue;
-    int progress = turn(channel);
+    if (kind->is_done(channel)) continue;
+    int progress = kind->turn(channel);
     set_limits(channel, now, progress);
     if (progress) *ret_progress = 1;
-    if (is_done(channel) || channel->is_given_up) continue;
+    if (kind->is_done(channel) || channel->is_given_up) continue;
     uint64_t end = channel->flush_stall_at < channel->flush_total_at ? channel->flush_stall_at
                                                                      : channel->flush_total_at;
     if (wait == 0 || end - now < wait) wait = end - now;
@@ -92,16 +99,16 @@ static uint64_t flush_turn(fw_channel_t* const* channels, size_t n_channels, tur
   return wait;
 }
 
-static void flush(fw_channel_t* const* channels, size_t n_channels, turn_fn turn, done_fn is_done) {
+static void flush(fw_channel_t* const* channels, size_t n_channels, const flush_t* kind) {
   int progress;
   uint64_t wait;
   struct pollfd* entries = calloc(n_channels > 0 ? n_channels : 1, sizeof(*entries));
   if (entries == NULL) return;
   /* Control frames that are due are laid out only by a turn: what looks done may still owe them. */
   for (size_t i = 0; i < n_channels; i++)
-    if (!is_over(channels[i])) turn(channels[i]);
-  while ((wait = flush_turn(channels, n_channels, turn, is_done, &progress)) > 0)
-    if (!progress) wait_for_any(channels, n_channels, is_done, entries, wait);
+    if (!is_over(channels[i])) kind->turn(channels[i]);
+  while ((wait = flush_turn(channels, n_channels, kind, &progress)) > 0)
+    if (!progress) wait_for_any(channels, n_channels, kind, entries, wait);
   free(entries);
 }
 
@@ -111,13 +118,13 @@ void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
     channels[i]->is_synchronous = 1;
     fw_read_queue_drop_messages(&channels[i]->in);
   }
-  flush(channels, n_channels, write_and_read, is_landed);
+  flush(channels, n_channels, &write_and_land);
   /* Should the loop go on after all, it goes on with the ends that were read here. */
   for (size_t i = 0; i < n_channels; i++) fw__channel_schedule(channels[i], 1);
 }
 
 void fw_channels_write_out(fw_channel_t* const* channels, size_t n_channels) {
-  flush(channels, n_channels, write_only, is_written);
+  flush(channels, n_channels, &write_out);
   for (size_t i = 0; i < n_channels; i++) {
     channels[i]->flush_stall_at = channels[i]->flush_total_at = 0;
     channels[i]->is_given_up = 0;

@@ -251,6 +251,29 @@ describe('the channel of the core', () => {
     await b.waitFor('message', 2);
   });
 
+  it('sleeps while it writes out to a peer that does not read, whatever that one sent', async () => {
+    const [a, b] = pair({ exitStall: 300 });
+    b.send('1');
+    for (let i = 0; i < 4; i++) a.send('x'.repeat(1 << 20));
+    const [startedAt, before] = [performance.now(), process.cpuUsage()];
+    a.call('writeOut');
+    const { user, system } = process.cpuUsage(before);
+    const took = performance.now() - startedAt;
+    assert.ok(took > 250, `${took} ms`);
+    assert.ok((user + system) / 1000 < took / 5, `${user + system} us in ${took} ms`);
+    await a.waitFor('message');
+    await b.waitFor('message', 4);
+  });
+
+  it('does not wait for credit when it only writes out', async () => {
+    const [a, b] = pair({ exitStall: 5000, exitTotal: 5000 });
+    for (let i = 0; i < 20; i++) a.send('x'.repeat(1 << 20));
+    await b.waitFor('message', 15);
+    const startedAt = performance.now();
+    a.call('writeOut');
+    assert.ok(performance.now() - startedAt < 1000);
+  });
+
   for (const what of ['close', 'end', 'send', 'flush']) {
     for (const where of ['message', 'batch', 'hello', 'settled', 'end']) {
       it(`stands ${what} inside on_${where}`, async () => {
