@@ -7,6 +7,7 @@ const net = require('node:net');
 const internals = require('./node-internals');
 
 const gates = new WeakMap(); // socket -> Gate, while it is closed
+const writers = new WeakSet(); // sockets that finish the writes of others, until that is done
 
 /** Keeps a socket from writing and ending until open(), or destroys it with fail(). */
 class Gate {
@@ -69,8 +70,10 @@ class Gate {
   }
 }
 
-/** Whether bytes of this socket are still to be written, by us or by the process that it came from. */
-const hasPendingWrites = (socket) => socket.writableLength > 0 || gates.has(socket);
+/** Whether bytes of this socket are still to be written, by us or by the process that it came from. What the kernel is taking
+ * from the socket whose writes this one finishes is in no length of it. */
+const hasPendingWrites = (socket) =>
+  socket.writableLength > 0 || gates.has(socket) || writers.has(socket);
 
 /**
  * Finishes the writes of a socket that gave its handle away.
@@ -82,11 +85,13 @@ function finishWrites(socket, handle, allowHalfOpen, done) {
   const chunks = [...(gate?.takeHeld() ?? []), ...internals.takeBufferedWrites(socket)];
   const writer = new net.Socket({ handle, allowHalfOpen, manualStart: true });
   gate?.moveTo(writer);
+  writers.add(writer);
   writer.once('error', done);
   for (const { chunk, encoding, callback } of chunks) writer.write(chunk, encoding, callback);
   // Behind everything, also behind what the kernel is taking just now.
   writer.write(Buffer.alloc(0), (error) => {
     if (error) return;
+    writers.delete(writer);
     writer.removeListener('error', done);
     done(null);
   });
