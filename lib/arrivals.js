@@ -2,7 +2,6 @@
 
 // The moment in which an arrived handle becomes an object and is taken; and sockets whose sender still writes.
 
-const { forkwireError } = require('./errors');
 const handles = require('./handles');
 
 // fw_refused_reason_t
@@ -15,14 +14,16 @@ class Arrivals {
   #native;
   #bookkeeping;
   #closeFd;
+  #makeError;
   #gates = new Map(); // handle id -> Gate of a socket whose sender is still writing
   #written = new Map(); // handle id -> whether that failed, of sockets that were not delivered yet
 
-  /** @param closeFd closes a descriptor of which no object could be made */
-  constructor(native, bookkeeping, closeFd) {
+  /** @param closeFd closes a descriptor of which no object could be made; @param makeError (code): an error that names the peer */
+  constructor(native, bookkeeping, closeFd, makeError) {
     this.#native = native;
     this.#bookkeeping = bookkeeping;
     this.#closeFd = closeFd;
+    this.#makeError = makeError;
   }
 
   /** Nobody listens. */
@@ -75,7 +76,7 @@ class Arrivals {
   }
 
   #openGate(gate, failed) {
-    if (failed) gate.fail(forkwireError('ERR_FORKWIRE_WRITES_LOST'));
+    if (failed) gate.fail(this.#makeError('ERR_FORKWIRE_WRITES_LOST'));
     else gate.open();
   }
 

@@ -73,7 +73,9 @@ class Channel {
     this.#codec = codecs[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
     this.#bookkeeping = new Bookkeeping(target, (key, count) => this.#native.addClosed(key, count));
-    this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd);
+    this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd, (code) =>
+      this.#error(code),
+    );
     const runInContext = (method, receiver, ...args) =>
       this.#resource.runInAsyncScope(method, receiver, ...args);
     this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext);

@@ -230,8 +230,10 @@ describe('interleavings', () => {
       const [port] = await once(parent.stdout, 'data');
       const client = net.connect(Number(port)).pause();
       client.on('error', () => {});
+      const said = once(parent.stdout, 'data');
       await once(parent, 'exit');
       const got = await textOf(client);
+      assert.equal(String((await said)[0]), `ERR_FORKWIRE_WRITES_LOST ${parent.pid}\n`);
       assert.ok(got.length < 8 << 20, `${got.length} bytes`);
       assert.ok(!got.includes('TAIL'));
     });

@@ -2,6 +2,7 @@
 
 const assert = require('node:assert/strict');
 const childProcess = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
 const util = require('node:util');
 const errors = require('../../lib/errors');
@@ -126,6 +127,19 @@ describe('errors of forkwire', () => {
       assert.ok(error.stack.startsWith(`Error [${code}]: ${error.message}`));
     });
   }
+
+  it('have a row each in docs/api.md, with when, what it means and what to do', () => {
+    const api = fs.readFileSync(path.join(__dirname, '../../docs/api.md'), 'utf8');
+    const rows = [...api.matchAll(/^\| (ERR_FORKWIRE_\w+) \|(.*)\|$/gm)];
+    assert.deepEqual(
+      rows.map(([, code]) => code).toSorted(),
+      Object.keys(errors.MESSAGES).toSorted(),
+    );
+    for (const [, code, cells] of rows) {
+      const texts = cells.split('|').map((text) => text.trim());
+      assert.equal(texts.filter((text) => text.length > 3).length, 3, code);
+    }
+  });
 
   it('have no cause when there is none', () => {
     assert.equal('cause' in errors.forkwireError('ERR_FORKWIRE_VERSION'), false);
