@@ -220,9 +220,9 @@ static void probe_room(fw_channel_t* channel) {
   size_t wanted = channel->ledger.n_missing;
   channel->room_probe_at = 0;
   size_t room = fw_fd_room(channel->fd, wanted);
-  if (room > 0) {
+  /* Room for those that were asked for already is no reason to look again soon. */
+  if (fw_ledger_ask_missing(&channel->ledger, room) > 0) {
     channel->room_probe_ms = 0;
-    fw_ledger_ask_missing(&channel->ledger, room);
     fw__channel_write(channel);
   }
   watch_missing(channel);

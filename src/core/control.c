@@ -78,7 +78,9 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       return NULL;
     case FW_KIND_END:
       return read_end(channel, frame, payload);
-    default: /* HANDLE_FD: the ledger has it */
+    default: /* HANDLE_FD: the ledger has it. There may be room for more */
+      channel->room_probe_at = 0;
+      channel->room_probe_ms = 0;
       return NULL;
   }
 }

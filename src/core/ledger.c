@@ -502,16 +502,19 @@ uint64_t fw_ledger_landed_id(const fw_ledger_t* ledger) {
   return id;
 }
 
-void fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room) {
+size_t fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room) {
   size_t asked = 0;
+  size_t count = 0;
   for (size_t i = 0; i < ledger->n_received; i++) asked += ledger->received[i].asked;
   for (size_t i = 0; i < ledger->n_received && asked < room; i++) {
     fw_received_t* entry = &ledger->received[i];
     if (entry->state != FW_STATE_MISSING || entry->asked) continue;
     entry->asked = 1;
     asked++;
+    count++;
     note_resend(ledger, entry->id);
   }
+  return count;
 }
 
 /* ----------------------------------------------------------- unsent writes */

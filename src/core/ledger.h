@@ -162,8 +162,8 @@ void fw_ledger_discard(fw_ledger_t* ledger, uint64_t id);
 void fw_ledger_discard_all(fw_ledger_t* ledger);
 /* Every handle up to this arrived or was answered. */
 uint64_t fw_ledger_landed_id(const fw_ledger_t* ledger);
-/* Asks for the oldest missing ones, so that no more than `room` are asked for. */
-void fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room);
+/* Asks for the oldest missing ones, so that no more than `room` are asked for. How many it asked for now. */
+size_t fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room);
 
 /* --- unsent writes --- */
 

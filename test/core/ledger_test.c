@@ -567,12 +567,12 @@ static void landed_stops_before_a_missing_one(void) {
 static void asks_only_for_as_many_as_there_is_room_for(void) {
   begin();
   for (uint64_t id = 1; id <= 5; id++) receive_in(FW_LANE_USER, id, id == 2);
-  fw_ledger_ask_missing(&ledger, 0);
+  CHECK_EQUAL(fw_ledger_ask_missing(&ledger, 0), 0);
   CHECK_EQUAL(ledger.n_resend_ids, 0);
-  fw_ledger_ask_missing(&ledger, 2);
+  CHECK_EQUAL(fw_ledger_ask_missing(&ledger, 2), 2);
   CHECK_EQUAL(ledger.n_resend_ids, 2);
   CHECK(ledger.resend_ids[0] == 1 && ledger.resend_ids[1] == 3);
-  fw_ledger_ask_missing(&ledger, 2);
+  CHECK_EQUAL(fw_ledger_ask_missing(&ledger, 2), 0);
   CHECK_EQUAL(ledger.n_resend_ids, 2);
   fw_ledger_ask_missing(&ledger, 9);
   CHECK_EQUAL(ledger.n_resend_ids, 4);
