@@ -142,10 +142,10 @@ export interface Channel extends EventEmitter {
   ref(): void;
   /** The channel does not keep this process alive. Final, as ref(). From Node. */
   unref(): void;
-  /** One more reason to keep the process alive; without effect after ref() or unref(). As in Node. */
-  refCounted(): void;
+  /** One more reason to keep the process alive; without effect after ref() or unref(). In Node it is there, but not documented. */
+  refCounted?(): void;
   /** Takes one refCounted() back. As in Node. */
-  unrefCounted(): void;
+  unrefCounted?(): void;
 }
 
 /** The events of one end of a channel. */
@@ -161,7 +161,7 @@ export interface ChannelEvents<Sent, Incoming, Mode extends SerializationType> {
    * on the same connection with everything that had been read from it, counted by its server again; it is closed if
    * nobody listens. Any other handle is the object that was sent, which was never closed. Node has no such event.
    */
-  undelivered: [message: Sent, handle: Handle];
+  undelivered: [message: Sent, handle: IsAny<Sent> extends true ? any : Handle];
   /** After `send()` returned false: 64 KiB or less are queued. Node has no such event here. */
   drain: [];
   /** The channel has ended, and every handle that was sent is settled. From Node. */

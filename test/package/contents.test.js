@@ -60,7 +60,8 @@ describe('the tarball', () => {
 
   it('runs nothing where it is installed, and brings nothing along', () => {
     const { scripts, gypfile, dependencies, optionalDependencies } = manifest;
-    const atInstall = ['preinstall', 'install', 'postinstall'];
+    // `prepare` is one for a tarball or a git URL; only `postprepare` is for the checkout alone.
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare'];
     assert.deepEqual(
       Object.keys(scripts).filter((name) => atInstall.includes(name)),
       [],
@@ -85,7 +86,8 @@ describe('the tarball', () => {
     assert.deepEqual(messages, []);
   });
 
-  it('has types that resolve, by require and by import', async () => {
+  it('has types that resolve, by require and by import', async function () {
+    this.timeout(120_000);
     const { code, stdout } = await attw(
       pack().file,
       '--profile',
@@ -94,6 +96,5 @@ describe('the tarball', () => {
       '--no-emoji',
     );
     assert.equal(code, 0, stdout);
-    assert.match(stdout, /No problems found/);
   });
 });

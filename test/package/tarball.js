@@ -55,6 +55,8 @@ function makeProject(node, npm) {
   const env = {
     ...Object.fromEntries(kept),
     PATH: onlyNode(folder, node, npm),
+    npm_config_userconfig: path.join(folder, 'no-npmrc'),
+    npm_config_globalconfig: path.join(folder, 'no-global-npmrc'),
     npm_config_offline: 'true',
     npm_config_audit: 'false',
     npm_config_fund: 'false',
