@@ -1,8 +1,9 @@
 {
-  # Options of scripts/build.js: --werror and --sanitize.
+  # Options of scripts/build.js: --werror and --sanitize. zig: of scripts/prebuild.js.
   'variables': {
     'werror%': 0,
     'sanitize%': 0,
+    'zig%': 0,
   },
   'target_defaults': {
     'include_dirs': ['src'],
@@ -81,7 +82,11 @@
           # fails in require() and not in the middle of a message.
           'ldflags': ['-Wl,-z,now'],
         }],
-        ['OS=="linux" and sanitize!=1', {
+        ['zig==1', {
+          'sources': ['src/binding/zig_runtime.cc'],
+          'cflags_cc': ['-fvisibility-global-new-delete=force-hidden'],
+        }],
+        ['OS=="linux" and sanitize!=1 and zig!=1', {
           'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL'],
         }],
       ],

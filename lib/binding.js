@@ -1,18 +1,47 @@
 'use strict';
 
-// Loads the addon.
+// Finds and loads the addon: the one that FORKWIRE_BINARY names, the one that was built in this folder, or the one
+// for this platform that the package brings.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { forkwireError } = require('./errors');
 
-const BUILT = path.join(__dirname, '../build/Release/forkwire.node');
+const ROOT = path.join(__dirname, '..');
+
+/** The C library: it is mapped, musl as the dynamic loader that it is or under its plain name. */
+function libc() {
+  try {
+    const maps = fs.readFileSync('/proc/self/maps', 'latin1');
+    return /\/(ld-musl-[^/\n]*|libc)\.so(\.1)?$/m.test(maps) ? 'musl' : 'glibc';
+  } catch {
+    return process.platform === 'linux' ? 'glibc' : ''; // Linux without /proc, or another system
+  }
+}
+
+function* candidates() {
+  if (process.env.FORKWIRE_BINARY) {
+    yield path.resolve(process.env.FORKWIRE_BINARY);
+    return;
+  }
+  yield path.join(ROOT, 'build/Release/forkwire.node');
+  const musl = libc() === 'musl' ? 'musl' : '';
+  yield path.join(ROOT, `prebuilds/${process.platform}${musl}-${process.arch}.node`);
+}
 
 function load() {
-  const file = process.env.FORKWIRE_BINARY || BUILT;
+  const { platform, arch, versions } = process;
+  if (versions.bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `Bun ${versions.bun}`);
+  const tried = [];
   try {
-    return require(file);
+    for (const file of candidates()) {
+      tried.push(file);
+      if (fs.existsSync(file)) break;
+    }
+    return require(tried.at(-1));
   } catch (cause) {
-    const what = `No addon of forkwire for ${process.platform}-${process.arch} at ${file}; "node scripts/build.js" in its folder builds it`;
+    const host = [`${platform}-${arch}`, libc()].filter(Boolean).join(' with ');
+    const what = `No addon of forkwire for ${host}; tried ${tried.join(' and ')}. To build it: cd "${ROOT}" && npm install`;
     throw forkwireError('ERR_FORKWIRE_NO_BINARY', what, { cause });
   }
 }

@@ -18,6 +18,8 @@ const MESSAGES = {
   ERR_FORKWIRE_NO_HELLO: () =>
     "The child could not load forkwire's addon, see its stderr; fork it with { channel: 'node' }",
   ERR_FORKWIRE_PROTOCOL: (what) => `The peer broke the protocol: ${what}`,
+  ERR_FORKWIRE_RUNTIME: (what) =>
+    `${what} cannot run forkwire: its libuv lacks what the addon needs. Use Node`,
   ERR_FORKWIRE_WRITES_LOST: () =>
     'The process that sent this socket could not finish writing what it had written before',
   ERR_FORKWIRE_VERSION: () => 'The peer speaks no version of the protocol that is spoken here',

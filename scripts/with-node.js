@@ -4,23 +4,9 @@
 //   node scripts/with-node.js 24 -- script.js arguments
 
 const { spawnSync } = require('node:child_process');
-const fs = require('node:fs');
 const path = require('node:path');
-const { fetchPackage, nodePackageName } = require('./lib/npm-package.js');
+const { nodeOf } = require('./lib/releases.js');
 const { BuildError, runMain } = require('./lib/say.js');
-
-const ROOT = path.join(__dirname, '..');
-
-function nodeOf(version) {
-  const folder = path.join(ROOT, 'build/nodes', version);
-  const binary = path.join(folder, 'bin/node');
-  if (!fs.existsSync(binary)) {
-    const { env, execPath } = process;
-    const spec = `${nodePackageName(process)}@${version}`;
-    fetchPackage(spec, folder, ['bin/node', 'include'], { env, execPath, cwd: ROOT });
-  }
-  return binary;
-}
 
 function main() {
   const [version, ...rest] = process.argv.slice(2);

@@ -63,4 +63,4 @@ function fetchPackage(spec, target, members, host) {
   }
 }
 
-module.exports = { fetchPackage, nodePackageName };
+module.exports = { fetchPackage, nodePackageName, npmCommand };

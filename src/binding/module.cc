@@ -1,7 +1,9 @@
 // The addon: its functions, and its life in an environment.
 #include <napi.h>
 #include <unistd.h>
+#include <uv.h>
 
+#include <string>
 #include <vector>
 
 #include "channel.h"
@@ -60,7 +62,19 @@ Napi::Value FlushAll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// libuv promises Node's addons no ABI, but the handles that the core uses have been the same since 1.46.
+bool FitsHost() {
+  return uv_version() >> 16 == UV_VERSION_MAJOR && uv_handle_size(UV_POLL) == sizeof(uv_poll_t) &&
+         uv_handle_size(UV_PREPARE) == sizeof(uv_prepare_t) &&
+         uv_handle_size(UV_TIMER) == sizeof(uv_timer_t);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  if (!FitsHost()) {
+    const std::string what = std::string("built for another libuv than ") + uv_version_string();
+    Napi::Error::New(env, what).ThrowAsJavaScriptException();
+    return exports;
+  }
   // Freed with the environment, behind its cleanup hooks.
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);
@@ -72,7 +86,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
   exports["processGroup"] = Napi::Function::New(env, ProcessGroup);
   exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);
-  exports["uvPollSize"] = Napi::Number::New(env, static_cast<double>(sizeof(uv_poll_t)));
   return exports;
 }
 

@@ -1,0 +1,4 @@
+import * as forkwire from './index.js';
+
+export * from './index.js';
+export default forkwire;

@@ -1,0 +1,82 @@
+'use strict';
+
+// What a user does: installs the tarball in an empty folder, and runs a program. No compiler, no network.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { nodeOf, npmOf } = require('../../scripts/lib/releases.js');
+const { makeProject, pack } = require('./tarball');
+
+const PROGRAMS = path.join(__dirname, 'programs');
+const REGISTER = ['--require', 'forkwire/register'];
+
+const SUPPORTED = [
+  ['20', '11'],
+  ['22', '11'],
+  ['22', '12'],
+  ['24', '11'],
+  ['24', '12'],
+  ['26', '11'],
+  ['26', '12'],
+  ['26', '12', '--ignore-scripts'],
+];
+
+const EXPECTED = {
+  'socket.js': [[], 'native child parent\n'],
+  'register.js': [REGISTER, 'native hello\n'],
+  'cluster.js': [REGISTER, 'native native 2\n'],
+  'worker.js': [[], 'native hello\n'],
+  'module.mjs': [[], 'native hello true true\n'],
+};
+
+// The one line of the README: the child is a script of its own on the command line as well.
+const ONE_LINE = `
+  const child = require('forkwire').fork('child', { execArgv: ['-e', \`
+    process.on('message', (message, socket) => { socket.write('child '); process.send('back', socket); });
+  \`] });
+  child.on('message', (message, socket) => { socket.end('parent'); child.disconnect(); });
+  const server = require('net').createServer((socket) => child.send('there', socket)).listen(0, () => {
+    const client = require('net').connect(server.address().port);
+    client.pipe(process.stdout);
+    client.on('close', () => server.close());
+  });`;
+
+for (const [nodeVersion, npmVersion, ...flags] of SUPPORTED) {
+  describe(`the package, installed by npm ${[npmVersion, ...flags].join(' ')} on Node ${nodeVersion}`, () => {
+    let project;
+
+    before(async function () {
+      this.test.parent.bail(true); // nothing works where nothing is installed
+      this.timeout(600_000);
+      project = makeProject(nodeOf(nodeVersion), npmOf(npmVersion));
+      for (const name of Object.keys(EXPECTED)) {
+        fs.copyFileSync(path.join(PROGRAMS, name), path.join(project.folder, name));
+      }
+      pack();
+    });
+
+    after(() => fs.rmSync(project.folder, { recursive: true, force: true }));
+
+    it('installs without a script, a warning, or another package', async () => {
+      const { code, stdout, stderr } = await project.npm('install', ...flags, pack().file);
+      assert.equal(stderr, '');
+      assert.match(stdout, /^\s*added 1 package in [\d.]+m?s\s*$/);
+      assert.equal(code, 0);
+    });
+
+    it('passes a socket to a child and back in one line', async () => {
+      const { stdout, stderr } = await project.node('-e', ONE_LINE);
+      assert.equal(stderr, '');
+      assert.equal(stdout, 'child parent');
+    });
+
+    for (const [name, [nodeArgs, expected]] of Object.entries(EXPECTED)) {
+      it(`runs ${name}`, async () => {
+        const { stdout, stderr } = await project.node(...nodeArgs, name);
+        assert.equal(stderr, '');
+        assert.equal(stdout, expected);
+      });
+    }
+  });
+}

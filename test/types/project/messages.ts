@@ -1,0 +1,3 @@
+export interface Answered {
+  answered: string;
+}
