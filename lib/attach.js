@@ -11,7 +11,7 @@ const { install } = require('./target');
 /**
  * Opens a channel on `fd`, which it adopts, and makes it target's.
  * @param target a ChildProcess, or process
- * @param options { fd, serialization: 'json' | 'advanced', exitFlush: { stall, total } in ms, trace: who the peer is, for the wire log, endsWithClose: whether
+ * @param options { fd, serialization: 'json' | 'advanced', limits: see limits.js, trace: who the peer is, for the wire log, endsWithClose: whether
  *   its end counts towards 'close' }
  */
 function attach(target, options) {

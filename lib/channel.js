@@ -10,6 +10,7 @@ const diagnostics = require('./diagnostics');
 const errors = require('./errors');
 const handles = require('./handles');
 const { Inbox } = require('./inbox');
+const { refusedEncodings } = require('./limits');
 const { countClose } = require('./node-internals');
 const { Outbox, STATE } = require('./outbox');
 const { codecs } = require('./serialization');
@@ -21,6 +22,7 @@ const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 
 const UV_EPIPE = -32;
 const UV_EMSGSIZE = -90;
+const UV_ENOBUFS = -105;
 const SENDABLE = ['string', 'object', 'number', 'boolean'];
 
 /** What stock emits as 'internalMessage'. */
@@ -59,13 +61,12 @@ class Channel {
    * @param binding the addon
    * @param target whose channel it is: a ChildProcess, or process
    */
-  constructor(binding, target, { fd, serialization, exitFlush, trace, endsWithClose }) {
+  constructor(binding, target, { fd, serialization, limits, trace, endsWithClose }) {
     const state = new Float64Array(STATE.SIZE);
     const options = {
-      maxMessageSize: 0,
+      ...limits,
+      refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
-      exitStall: exitFlush.stall,
-      exitTotal: exitFlush.total,
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;
@@ -154,7 +155,10 @@ class Channel {
       throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     }
     if (options.swallowErrors) return;
-    const error = errors.errnoError(status, 'write');
+    const error =
+      status === UV_ENOBUFS
+        ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
+        : errors.errnoError(status, 'write');
     if (typeof callback === 'function') process.nextTick(callback, error);
     else this.#emitErrorLater(error);
   }

@@ -44,8 +44,8 @@ function takeChannel(preload) {
   if (!found) return;
   const attachment = loadAttachment();
   if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
-  const { fd, serialization, exitFlush } = found;
-  const options = { fd, serialization, exitFlush, trace: 'parent', endsWithClose: false };
+  const { fd, serialization, limits } = found;
+  const options = { fd, serialization, limits, trace: 'parent', endsWithClose: false };
   const channel = attachment.attach(process, options);
   channel.unreferenceUntilCounted();
   countListeners(channel.control);

@@ -3,7 +3,7 @@
 // What a child finds in its environment: where its channel is, and the preload that takes it. Both are put
 // there by the parent and taken out again by the child before user code looks.
 
-const { DEFAULTS } = require('./exit-flush');
+const { limitsFrom, sharedLimits } = require('./limits');
 
 const CHANNEL = 'FORKWIRE_CHANNEL';
 const OPTIONS = 'NODE_OPTIONS';
@@ -25,21 +25,19 @@ function valueIn(pairs, name) {
  * The pairs for a child that is to take a channel.
  * @param pairs `NAME=value` strings; not modified
  * @param preload file that the child loads first
- * @param channel { fd, inode, serialization, exitFlush: { stall, total } }
+ * @param channel { fd, inode, serialization, limits }
  */
-function pairsForChild(pairs, preload, { fd, inode, serialization, exitFlush }) {
+function pairsForChild(pairs, preload, { fd, inode, serialization, limits }) {
   const users = valueIn(pairs, OPTIONS);
   const ours = requireOption(preload);
+  const named = [['serialization', serialization], ...sharedLimits(limits)];
   const kept = pairs.filter((pair) => ![CHANNEL, OPTIONS].includes(nameOf(pair)));
   return [
     ...kept,
     `${OPTIONS}=${users === undefined ? ours : `${ours} ${users}`}`,
-    `${CHANNEL}=${fd}:${inode}:serialization=${serialization},exit-stall=${exitFlush.stall},exit-total=${exitFlush.total}`,
+    `${CHANNEL}=${fd}:${inode}:${named.map((pair) => pair.join('=')).join(',')}`,
   ];
 }
-
-/** A number of ms among the named values, or its default. */
-const milliseconds = (text, fallback) => (/^\d{1,9}$/.test(text) ? Number(text) : fallback);
 
 function parseChannel(value) {
   const match = /^(\d{1,9}):(\d{1,15})(?::(.*))?$/.exec(value);
@@ -49,10 +47,7 @@ function parseChannel(value) {
     fd: Number(match[1]),
     inode: Number(match[2]),
     serialization: named.serialization === 'advanced' ? 'advanced' : 'json',
-    exitFlush: {
-      stall: milliseconds(named['exit-stall'], DEFAULTS.stall),
-      total: milliseconds(named['exit-total'], DEFAULTS.total),
-    },
+    limits: limitsFrom(named),
   };
 }
 
@@ -64,7 +59,7 @@ function removePreload(env, preload) {
   else if (value?.startsWith(`${ours} `)) env[OPTIONS] = value.slice(ours.length + 1);
 }
 
-/** Takes both traces out of `env`. Gives { fd, inode, serialization, exitFlush }, or null when there is no channel. */
+/** Takes both traces out of `env`. Gives { fd, inode, serialization, limits }, or null when there is no channel. */
 function takeFrom(env, preload) {
   const value = env[CHANNEL];
   if (value === undefined) return null;

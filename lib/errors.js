@@ -18,6 +18,8 @@ const MESSAGES = {
   ERR_FORKWIRE_NO_HELLO: () =>
     "The child could not load forkwire's addon, see its stderr; fork it with { channel: 'node' }",
   ERR_FORKWIRE_PROTOCOL: (what) => `The peer broke the protocol: ${what}`,
+  ERR_FORKWIRE_QUEUE_FULL: () =>
+    'The message was not accepted: more than maxQueueBytes would wait to be written',
   ERR_FORKWIRE_RUNTIME: (what) =>
     `${what} cannot run forkwire: its libuv lacks what the addon needs. Use Node`,
   ERR_FORKWIRE_WRITES_LOST: () =>
@@ -96,6 +98,12 @@ function invalidArgValue(name, reason, value) {
   return codedError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 
+/** @param wanted such as `>= 1 && <= 5` */
+function outOfRange(name, wanted, value) {
+  const message = `The value of "${name}" is out of range. It must be ${wanted}. Received ${util.inspect(value)}`;
+  return codedError(RangeError, 'ERR_OUT_OF_RANGE', message);
+}
+
 function missingArg(name) {
   return codedError(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`);
 }
@@ -107,6 +115,10 @@ function validateObject(value, name) {
   }
 }
 
+function validateBoolean(value, name) {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value);
+}
+
 module.exports = {
   MESSAGES,
   errnoError,
@@ -115,5 +127,7 @@ module.exports = {
   invalidArgValue,
   missingArg,
   nodeError,
+  outOfRange,
+  validateBoolean,
   validateObject,
 };

@@ -5,9 +5,6 @@
 // process.abort() and a signal to oneself do not, so they are wrapped.
 
 const os = require('node:os');
-const { invalidArgType, invalidArgValue, validateObject } = require('./errors');
-
-const DEFAULTS = { stall: 500, total: 5000 };
 
 // Sent to oneself, these do not end the process.
 const HARMLESS = new Set([
@@ -59,23 +56,4 @@ function flushAtExit(flushAll, processGroup) {
   });
 }
 
-function checkMilliseconds(name, value) {
-  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
-  if (!Number.isInteger(value) || value < 0 || value > 2 ** 31 - 1) {
-    throw invalidArgValue(name, 'must be an integer from 0 to 2147483647', value);
-  }
-  return value;
-}
-
-/** The `exitFlush` option of fork(): { stall, total } in ms with defaults; throws for anything else. */
-function exitLimits(option) {
-  if (option === undefined) return DEFAULTS;
-  validateObject(option, 'options.exitFlush');
-  const { stall = DEFAULTS.stall, total = DEFAULTS.total } = option;
-  return {
-    stall: checkMilliseconds('options.exitFlush.stall', stall),
-    total: checkMilliseconds('options.exitFlush.total', total),
-  };
-}
-
-module.exports = { DEFAULTS, exitLimits, flushAtExit };
+module.exports = { flushAtExit };

@@ -9,8 +9,8 @@ const path = require('node:path');
 const attachment = require('./attach');
 const { forkwireError } = require('./errors');
 const { pairsForChild } = require('./environment');
-const { exitLimits } = require('./exit-flush');
 const { report } = require('./diagnostics');
+const { limitsOf } = require('./limits');
 const { expectClose, interceptExit } = require('./node-internals');
 const { chooseWire } = require('./wire-choice');
 
@@ -31,12 +31,12 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
   return slot === stdio.lastIndexOf('ipc') ? slot : -1;
 }
 
-function prepare(options, slot, preload, exitFlush, [ours, theirs]) {
+function prepare(options, slot, preload, limits, [ours, theirs]) {
   const serialization = options.serialization ?? 'json';
-  const channel = { fd: slot, inode: attachment.inode(theirs), serialization, exitFlush };
+  const channel = { fd: slot, inode: attachment.inode(theirs), serialization, limits };
   options.stdio = options.stdio.with(slot, theirs);
   options.envPairs = pairsForChild(options.envPairs, preload, channel);
-  return { fd: ours, serialization, exitFlush, trace: 'child', endsWithClose: true };
+  return { fd: ours, serialization, limits, trace: 'child', endsWithClose: true };
 }
 
 function start(child, options, spawn, [ours, theirs]) {
@@ -68,11 +68,10 @@ function drainBeforeExit(child, channel) {
   });
 }
 
-function spawnNative(child, options, slot, preload, spawn) {
-  const exitFlush = exitLimits(options.exitFlush); // throws, so before there are descriptors
+function spawnNative(child, options, slot, preload, limits, spawn) {
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
-  const channelOptions = prepare(options, slot, preload, exitFlush, pair);
+  const channelOptions = prepare(options, slot, preload, limits, pair);
   const status = start(child, options, spawn, pair);
   if (status === UV_EMFILE || status === UV_ENFILE) {
     attachment.closeFd(pair[0]);
@@ -87,10 +86,12 @@ function spawnNative(child, options, slot, preload, spawn) {
 /** spawn() for `child`: on the native wire where that is possible, else as Node does it. */
 function spawnChild(child, options, preload, spawn) {
   const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
-  if (slot < 0 || chooseWire(options, slot, attachment.isPrivileged) === 'node') {
+  if (slot < 0) return Reflect.apply(spawn, child, [options]);
+  const limits = limitsOf(options); // throws, so before there are descriptors
+  if (chooseWire(options, slot, attachment.isPrivileged) === 'node') {
     return Reflect.apply(spawn, child, [options]);
   }
-  return spawnNative(child, options, slot, preload, spawn);
+  return spawnNative(child, options, slot, preload, limits, spawn);
 }
 
 const PRELOAD = path.join(__dirname, 'preload.js');

@@ -20,6 +20,7 @@ extern "C" {
 #define FW_VERSION 1
 #define FW_ENV_NAME "FORKWIRE_CHANNEL"
 #define FW_MAX_MESSAGE_SIZE ((size_t)1 << 30)
+#define FW_MIN_CREDIT ((size_t)512 << 10)
 
 typedef struct fw_channel_s fw_channel_t;
 
@@ -142,7 +143,13 @@ typedef struct fw_callbacks_s {
 
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
 typedef struct fw_options_s {
-  uint64_t max_message_size; /* (1 GiB) */
+  uint64_t max_message_size; /* either way (1 GiB, which is also the most) */
+  uint64_t max_queue_bytes;  /* that wait to be written, when a user message comes (no limit) */
+  /* What a sender of user messages may have unanswered, either way. Both ends must agree on them. */
+  uint64_t credit_bytes;      /* (16 MiB); at least FW_MIN_CREDIT */
+  uint32_t credit_handles;    /* (512, which is also the most) */
+  uint32_t refused_types;     /* 1 << fw_handle_type_t: handles that are refused (none) */
+  uint32_t refused_encodings; /* 1 << fw_encoding_t: messages that break the channel (none) */
   uint32_t end_stall_ms;     /* a flush before END without progress (5000) */
   uint32_t exit_stall_ms;    /* fw_channels_flush() without progress; no default */
   uint32_t exit_total_ms;    /* fw_channels_flush() in all; no default */
@@ -167,8 +174,8 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
 /* Sending in two steps, so that a payload is encoded where it stays. `begin` gives room for up
  * to `max_size` bytes (NULL: no memory); `commit` sends the first `size` of them. Nothing else
  * may be called in between. The handle, or NULL, is the same in both. Codes of `commit`, which leave
- * everything as it was: UV_EBADF and others when the descriptor cannot be sent, UV_EMSGSIZE
- * above the peer's max_message_size, UV_EPIPE after the end. */
+ * everything as it was: UV_EBADF and others when the descriptor cannot be sent, UV_EMSGSIZE above
+ * max_message_size, the peer's or ours, UV_ENOBUFS above max_queue_bytes, UV_EPIPE after the end. */
 uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size,
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,

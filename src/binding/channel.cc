@@ -87,7 +87,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                      environment);
 }
 
-// new Channel(fd, handler, state, { maxMessageSize, endStall, trace }); trace names the peer in the wire
+// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, trace }); trace names the peer in the wire
 // log, '' means none.
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
@@ -95,6 +95,11 @@ Channel::Channel(const Napi::CallbackInfo& info)
   Napi::Object given = info[3].As<Napi::Object>();
   fw_options_t options = {};
   options.max_message_size = Id(given.Get("maxMessageSize"));
+  options.max_queue_bytes = Id(given.Get("maxQueueBytes"));
+  options.credit_bytes = Id(given.Get("creditBytes"));
+  options.credit_handles = given.Get("creditHandles").As<Napi::Number>().Uint32Value();
+  options.refused_types = given.Get("refusedTypes").As<Napi::Number>().Uint32Value();
+  options.refused_encodings = given.Get("refusedEncodings").As<Napi::Number>().Uint32Value();
   options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
   options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
   options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();

@@ -362,6 +362,8 @@ static void init_options(fw_channel_t* channel, const fw_options_t* options) {
   if (channel->options.end_stall_ms == 0) channel->options.end_stall_ms = END_STALL_MS;
   if (channel->options.max_message_size == 0)
     channel->options.max_message_size = FW_MAX_MESSAGE_SIZE;
+  if (channel->options.credit_bytes == 0) channel->options.credit_bytes = FW_USER_CREDIT;
+  if (channel->options.credit_handles == 0) channel->options.credit_handles = FW_USER_HANDLES;
 }
 
 static void init_parts(fw_channel_t* channel) {
@@ -371,8 +373,29 @@ static void init_parts(fw_channel_t* channel) {
   fw_read_queue_init(&channel->in, &channel->ledger, &reads, channel);
   fw_write_queue_init(&channel->out, &channel->ledger, fw__control_lay, channel);
   if (channel->callbacks.on_trace != NULL) channel->out.on_frame = fw__trace_write;
-  channel->in.max_message_size = channel->options.max_message_size;
   channel->peer.max_message_size = FW_MAX_MESSAGE_SIZE;
+}
+
+static void apply_limits(fw_channel_t* channel) {
+  const fw_options_t* options = &channel->options;
+  fw_lane_in_t* in = &channel->in.lanes[FW_LANE_USER];
+  channel->in.max_message_size = options->max_message_size;
+  channel->in.refused_encodings = options->refused_encodings;
+  in->initial = in->limit = options->credit_bytes;
+  channel->out.lanes[FW_LANE_USER].limit = options->credit_bytes;
+  channel->ledger.credit[FW_LANE_USER] = options->credit_handles;
+  channel->ledger.refused_types = options->refused_types;
+}
+
+static int is_too_large(const fw_channel_t* channel, size_t size) {
+  return size > channel->peer.max_message_size || size > channel->options.max_message_size;
+}
+
+/* Internal messages are few, and the cluster module cannot do without: they are accepted always. */
+static int is_queue_full(const fw_channel_t* channel, fw_lane_t lane, size_t size) {
+  uint64_t limit = channel->options.max_queue_bytes;
+  return limit != 0 && lane == FW_LANE_USER &&
+         fw_write_queue_size(&channel->out) + FW_FRAME_HEADER_SIZE + size > limit;
 }
 
 /* Best effort: large payloads go faster through a large buffer. */
@@ -409,6 +432,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   channel->data = data;
   init_options(channel, options);
   init_parts(channel);
+  apply_limits(channel);
   status = init_handles(channel, loop, fd);
   if (status < 0) {
     free_channel(channel);
@@ -435,7 +459,8 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
                       const fw_handle_out_t* handle) {
   size_t whole = size + (handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size);
   if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
-  if (whole > channel->peer.max_message_size || whole > FW_MAX_MESSAGE_SIZE) return UV_EMSGSIZE;
+  if (is_too_large(channel, whole)) return UV_EMSGSIZE;
+  if (is_queue_full(channel, lane, whole)) return UV_ENOBUFS;
   int status = fw_write_queue_commit(&channel->out, lane, encoding, size, handle);
   if (status == 0) gather(channel);
   return status;

@@ -11,15 +11,13 @@ const char* fw_state_name(fw_handle_state_t state) {
   return names[state];
 }
 
-static size_t handle_credit(fw_lane_t lane) {
-  return lane == FW_LANE_USER ? FW_USER_HANDLES : FW_INTERNAL_HANDLES;
-}
-
 void fw_ledger_init(fw_ledger_t* ledger, fw_settled_cb on_settled, void* data) {
   memset(ledger, 0, sizeof(*ledger));
   ledger->on_settled = on_settled;
   ledger->data = data;
   ledger->next_id = 1;
+  ledger->credit[FW_LANE_USER] = FW_USER_HANDLES;
+  ledger->credit[FW_LANE_INTERNAL] = FW_INTERNAL_HANDLES;
 }
 
 void fw_ledger_free(fw_ledger_t* ledger) {
@@ -155,7 +153,7 @@ int fw_ledger_queue(fw_ledger_t* ledger, fw_lane_t lane, const fw_handle_out_t* 
 }
 
 int fw_ledger_has_credit(const fw_ledger_t* ledger, const fw_sent_t* sent) {
-  if (ledger->n_open_in[sent->lane] >= handle_credit(sent->lane)) return 0;
+  if (ledger->n_open_in[sent->lane] >= ledger->credit[sent->lane]) return 0;
   return !has_writes(sent) || ledger->n_writes_sent < FW_WRITES_MAX;
 }
 
@@ -380,8 +378,16 @@ static int is_over_credit(const fw_ledger_t* ledger, fw_lane_t lane) {
   uint64_t unreported = ledger->n_refused;
   for (size_t i = 0; i < ledger->n_taken; i++)
     unreported += ledger->taken[i].last - ledger->taken[i].first + 1;
-  if (ledger->n_received_in[lane] >= handle_credit(lane)) return 1;
+  if (ledger->n_received_in[lane] >= ledger->credit[lane]) return 1;
   return ledger->n_received + unreported >= FW_HANDLES_MAX;
+}
+
+/* 0, or a fw_refused_reason_t. */
+static uint32_t reason_to_refuse(const fw_ledger_t* ledger, int fd, const fw_block_t* block) {
+  if (ledger->refused_types & (1u << block->type)) return FW_REFUSED_POLICY;
+  if (fd < 0) return 0; /* it is missing: whether it is as declared shows later */
+  int is_right = is_as_declared(fd, block->inode, block->kind, block->type);
+  return is_right ? 0 : FW_REFUSED_MISMATCH;
 }
 
 const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
@@ -394,10 +400,11 @@ const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
     return rule;
   }
   ledger->received_id = id;
-  *ret_refused = *fd >= 0 && !is_as_declared(*fd, block->inode, block->kind, block->type);
-  if (*ret_refused) {
+  uint32_t reason = reason_to_refuse(ledger, *fd, block);
+  *ret_refused = reason != 0;
+  if (reason != 0) {
     fw_fd_close(fd);
-    note_refused(ledger, id, FW_REFUSED_MISMATCH);
+    note_refused(ledger, id, reason);
     return NULL;
   }
   fw_received_t* entry = &ledger->received[ledger->n_received++];

@@ -65,6 +65,8 @@ typedef void (*fw_settled_cb)(void* data, const fw_sent_t* sent, fw_outcome_t ou
 typedef struct fw_ledger_s {
   fw_settled_cb on_settled;
   void* data;
+  size_t credit[FW_N_LANES]; /* handles that a sender may have unanswered */
+  uint32_t refused_types;    /* 1 << fw_handle_type_t: those that arrive are refused */
 
   fw_sent_t* queued_head; /* in the order of send() */
   fw_sent_t* queued_tail;
@@ -146,7 +148,7 @@ const char* fw_ledger_on_resend(fw_ledger_t* ledger, const uint8_t* ids, size_t 
 /* --- receiving --- */
 
 /* A frame with a handle: NULL or the rule. Adopts *fd (-1: it is missing), also on failure,
- * and leaves -1. *ret_refused is set when the descriptor is not what was declared. */
+ * and leaves -1. *ret_refused is set when it is not wanted, or not what was declared. */
 const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
                               const fw_block_t* block, int* fd, int* ret_refused);
 /* HANDLE_FD: adopts *fd likewise. A descriptor that is cut off again stays missing. */

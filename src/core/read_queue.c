@@ -9,10 +9,6 @@
 /* Message frames up to this size are handed on from the read buffer; larger ones are joined elsewhere. */
 #define INLINE_MAX 32768
 
-static uint64_t initial_credit(fw_lane_t lane) {
-  return lane == FW_LANE_USER ? FW_USER_CREDIT : FW_INTERNAL_CREDIT;
-}
-
 void fw_read_queue_init(fw_read_queue_t* queue, fw_ledger_t* ledger,
                         const fw_read_callbacks_t* callbacks, void* data) {
   memset(queue, 0, sizeof(*queue));
@@ -23,8 +19,9 @@ void fw_read_queue_init(fw_read_queue_t* queue, fw_ledger_t* ledger,
   fw_buffer_init(&queue->in);
   fw_fd_set_init(&queue->set);
   fw_fd_set_init(&queue->waiting_set);
-  for (int lane = 0; lane < FW_N_LANES; lane++)
-    queue->lanes[lane].limit = initial_credit((fw_lane_t)lane);
+  queue->lanes[FW_LANE_USER].initial = FW_USER_CREDIT;
+  queue->lanes[FW_LANE_INTERNAL].initial = FW_INTERNAL_CREDIT;
+  for (int i = 0; i < FW_N_LANES; i++) queue->lanes[i].limit = queue->lanes[i].initial;
 }
 
 static void inbound_free(fw_inbound_t* message) {
@@ -80,9 +77,8 @@ void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t cou
 
 int fw_read_queue_owes_credit(const fw_read_queue_t* queue) {
   for (int i = 0; i < FW_N_LANES; i++) {
-    uint64_t initial = initial_credit((fw_lane_t)i);
     const fw_lane_in_t* lane = &queue->lanes[i];
-    if (initial + lane->credited - lane->limit >= initial / 4) return 1;
+    if (lane->initial + lane->credited - lane->limit >= lane->initial / 4) return 1;
   }
   return 0;
 }
@@ -90,7 +86,7 @@ int fw_read_queue_owes_credit(const fw_read_queue_t* queue) {
 void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]) {
   for (int i = 0; i < FW_N_LANES; i++) {
     fw_lane_in_t* lane = &queue->lanes[i];
-    lane->limit = initial_credit((fw_lane_t)i) + lane->credited;
+    lane->limit = lane->initial + lane->credited;
     ret_limits[i] = lane->limit;
   }
 }
@@ -337,6 +333,7 @@ static const char* begin_message(fw_read_queue_t* queue, const fw_frame_t* frame
   fw_lane_t which = fw_frame_lane(frame);
   int has_total = (frame->flags & FW_FLAG_MORE) != 0;
   memset(message, 0, sizeof(*message));
+  if (queue->refused_encodings & (1u << frame->encoding)) return "encoding";
   message->encoding = frame->encoding;
   uint64_t total = has_total ? fw_get_u64(bytes) : frame->size;
   if (has_total && (total == 0 || total < frame->size - FW_TOTAL_SIZE)) return "total";

@@ -42,7 +42,8 @@ typedef struct fw_lane_in_s {
   uint64_t undelivered; /* complete, reported by on_message, and not delivered */
   uint64_t received;    /* bytes, in all */
   uint64_t credited;
-  uint64_t limit; /* as we told the peer */
+  uint64_t limit;   /* as we told the peer */
+  uint64_t initial; /* what holds before we told anything */
 } fw_lane_in_t;
 
 typedef struct fw_read_callbacks_s {
@@ -66,6 +67,7 @@ typedef struct fw_read_queue_s {
   uint8_t streaming_flags;
   uint64_t offset; /* of the next frame in the stream */
   uint64_t max_message_size;
+  uint32_t refused_encodings; /* 1 << fw_encoding_t */
   int hello_seen;
   int peer_ended; /* set by the owner at END */
   int dropping;   /* messages are credited and dropped */

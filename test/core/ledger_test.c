@@ -426,6 +426,25 @@ static void more_than_the_handle_credit_is_found(void) {
   end();
 }
 
+static void a_kind_that_is_not_wanted_is_refused(void) {
+  begin();
+  int refused = 0;
+  fw_block_t block = tcp_block();
+  ledger.refused_types = 1u << FW_HANDLE_SERVER | 1u << FW_HANDLE_SOCKET;
+  CHECK_RULE(receive_broken(FW_LANE_USER, 1, block, &refused), NULL);
+  CHECK_EQUAL(refused, 1);
+  CHECK_EQUAL(ledger.refused[0].reason, FW_REFUSED_POLICY);
+  int none = -1; /* it is not even asked for again */
+  CHECK_RULE(fw_ledger_receive(&ledger, FW_LANE_USER, 2, &block, &none, &refused), NULL);
+  CHECK_EQUAL(refused, 1);
+  CHECK_EQUAL(ledger.n_missing, 0);
+  CHECK_EQUAL(fw_ledger_landed_id(&ledger), 2);
+  ledger.refused_types = 1u << FW_HANDLE_SERVER;
+  receive_in(FW_LANE_USER, 3, 1);
+  CHECK_EQUAL(ledger.n_received, 1);
+  end();
+}
+
 static void check_mismatch(uint64_t id, fw_block_t block) {
   int refused = 0;
   CHECK_RULE(receive_broken(FW_LANE_USER, id, block, &refused), NULL);
@@ -777,6 +796,7 @@ int main(void) {
   RUN(an_arrived_handle_is_adopted_and_taken_once);
   RUN(ids_must_follow_one_another);
   RUN(more_than_the_handle_credit_is_found);
+  RUN(a_kind_that_is_not_wanted_is_refused);
   RUN(what_is_not_as_declared_is_refused);
   RUN(a_listener_is_a_server_and_no_socket);
   RUN(taken_ids_merge_into_ranges);

@@ -198,7 +198,7 @@ describe('a body that does not decode', () => {
   ];
   for (const { encoding, hex, what } of bodies) {
     it(`ends the channel: ${what}`, async () => {
-      const { child, peer } = forkRawPeer();
+      const { child, peer } = forkRawPeer({ serialization: 'advanced' });
       const messages = [];
       child.on('message', (message) => messages.push(message));
       const failed = once(child, 'error');

@@ -124,7 +124,7 @@ class Replay:
 def main(role, file, preload=None, *program):
     recording = json.loads(Path(file).read_text())
     if role == "child":
-        channel, process = raw_peer.take_channel(), None
+        channel, process = raw_peer.take_channel()[0], None
     else:
         suffix = f":serialization={recording['serialization']}"
         channel, process = raw_peer.start_program(list(program), {"NODE_OPTIONS": f'--require "{preload}"'}, suffix)

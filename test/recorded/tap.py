@@ -123,7 +123,7 @@ def hand_on(source, target, stream, other):
 
 def main(file, limit, preload, *program):
     suffix = ":" + os.environ["FORKWIRE_CHANNEL"].split(":", 2)[2]
-    parent = raw_peer.take_channel()
+    parent, _ = raw_peer.take_channel()
     limited = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"] if int(limit) else []
     environment = {"NODE_OPTIONS": f'--require "{preload}"'}
     child, process = raw_peer.start_program([*limited, *program], environment, suffix)

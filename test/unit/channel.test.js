@@ -5,7 +5,7 @@ const EventEmitter = require('node:events');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const attachment = require('../../lib/attach');
-const { DEFAULTS } = require('../../lib/exit-flush');
+const { DEFAULTS } = require('../../lib/limits');
 const { channelPair } = require('../helpers/channel-pair');
 
 describe('a channel', () => {
@@ -42,7 +42,7 @@ describe('a channel', () => {
   function halfOpen() {
     const [fd, peer] = attachment.socketPair();
     const target = new EventEmitter();
-    const options = { serialization: 'json', exitFlush: DEFAULTS, trace: '', endsWithClose: false };
+    const options = { serialization: 'json', limits: DEFAULTS, trace: '', endsWithClose: false };
     attachment.attach(target, { fd, ...options });
     return { target, peer };
   }

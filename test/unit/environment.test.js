@@ -1,10 +1,10 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { DEFAULTS } = require('../../lib/limits');
 const { pairsForChild, takeFrom, valueIn } = require('../../lib/environment');
 
-const LIMITS = { stall: 500, total: 5000 };
-const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', exitFlush: LIMITS };
+const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', limits: DEFAULTS };
 
 const envOf = (pairs) => Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
 
@@ -55,8 +55,16 @@ describe("the child's environment", () => {
     assert.equal(valueIn(pairs, 'A'), '=b');
   });
 
-  it('carries the serialization and the limits of the flush', () => {
-    const channel = { ...CHANNEL, serialization: 'advanced', exitFlush: { stall: 1, total: 2 } };
+  it('carries the serialization and the limits that bind both ends', () => {
+    const limits = {
+      ...DEFAULTS,
+      maxMessageSize: 1,
+      creditBytes: 2,
+      creditHandles: 3,
+      exitStall: 4,
+      exitTotal: 5,
+    };
+    const channel = { ...CHANNEL, serialization: 'advanced', limits };
     const env = envOf(pairsForChild([], '/p.js', channel));
     assert.deepEqual(takeFrom(env, '/p.js'), channel);
   });

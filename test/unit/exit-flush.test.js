@@ -1,29 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { DEFAULTS, exitLimits } = require('../../lib/exit-flush');
 const { runFunction } = require('../helpers/run');
-
-describe('exitLimits()', () => {
-  it('fills in what was not given', () => {
-    assert.deepEqual(exitLimits(undefined), DEFAULTS);
-    assert.deepEqual(exitLimits({}), DEFAULTS);
-    assert.deepEqual(exitLimits({ stall: 0 }), { ...DEFAULTS, stall: 0 });
-    assert.deepEqual(exitLimits({ total: 2 ** 31 - 1 }), { ...DEFAULTS, total: 2 ** 31 - 1 });
-  });
-
-  it('refuses everything else', () => {
-    for (const option of [null, 5, true, 'fast', []]) {
-      assert.throws(() => exitLimits(option), { code: 'ERR_INVALID_ARG_TYPE' });
-    }
-    for (const stall of ['1', null, {}]) {
-      assert.throws(() => exitLimits({ stall }), { code: 'ERR_INVALID_ARG_TYPE' });
-    }
-    for (const total of [-1, 0.5, NaN, Infinity, 2 ** 31]) {
-      assert.throws(() => exitLimits({ total }), { code: 'ERR_INVALID_ARG_VALUE' });
-    }
-  });
-});
 
 describe('flushAtExit()', () => {
   /** The calls of the flush in a process that ends with `end`. */

@@ -67,7 +67,7 @@ describe('withOwnSpawn()', () => {
   it('leaves no descriptor behind when an option of ours is refused', () => {
     const fork = (options) => withOwnSpawn(() => childProcess.fork(IDLE, [], options));
     assert.throws(() => fork({ exitFlush: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
-    assert.throws(() => fork({ exitFlush: { stall: -1 } }), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.throws(() => fork({ exitFlush: { stall: -1 } }), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => fork({ channel: 'other' }), { code: 'ERR_INVALID_ARG_VALUE' });
     // test/helpers/hooks.js looks.
   });

@@ -1,0 +1,37 @@
+'use strict';
+
+// Runs one attack of test/fixtures/hostile_peer.py on a process of its own, which may die of it.
+
+const path = require('node:path');
+const { QUICK, python } = require('../fixtures/protocol-peer');
+const { fixture } = require('./fork-fixture');
+const { run } = require('./run');
+const { isStock } = require('./subject');
+
+const PRELOAD = path.join(__dirname, '../../lib/preload.js');
+const HOSTILE_PEER = fixture('hostile_peer.py');
+const ATTACKED = fixture('attacked.js');
+
+/** The report of a process that survived; an Error that says how it died otherwise. */
+function reportOf({ code, signal, stdout, stderr }) {
+  const isReport = stdout.startsWith('{') && code === 0;
+  if (isReport) return JSON.parse(stdout);
+  throw new Error(`it died (${signal ?? code}): ${stderr.trim().slice(0, 600)}`);
+}
+
+/** The peer is a child of the process under attack. @param options of fork() */
+async function attackParent(name, options) {
+  const args = [ATTACKED, 'parent', name, JSON.stringify(options)];
+  return reportOf(await run(process.execPath, args));
+}
+
+/** The peer is the parent of the process under attack. */
+async function attackChild(name, { channel, serialization = 'json' }) {
+  const wire = isStock ? 'node' : channel;
+  const env = wire === 'native' ? [`NODE_OPTIONS=--require "${PRELOAD}"`] : [];
+  const program = ['--', process.execPath, ATTACKED, 'child'];
+  const args = [...QUICK, HOSTILE_PEER, 'parent', name, wire, serialization, ...env, ...program];
+  return reportOf(await run(python(), args));
+}
+
+module.exports = { attackChild, attackParent };
