@@ -93,6 +93,7 @@ function checkAll(lists) {
 function countForClosed(server, list) {
   if (!internals.isClosed(server) || list.isClosing || list.isCountedByServer) return;
   list.isCountedByServer = true;
+  list.watch();
   internals.addConnections(server, 1);
   list.once('empty', () => {
     list.isCountedByServer = false;
@@ -123,19 +124,26 @@ function addToServer(server, lists, list) {
 class Bookkeeping {
   #target;
   #report;
+  #polls;
   #sent = new Map(); // key -> SocketListSend
   #received = new Map(); // key -> SocketListReceive
 
-  /** @param report(key, closed) tells the peer */
-  constructor(target, report) {
+  /** @param report(key, closed) tells the peer; @param polls NodePolls of a peer that does not report, else null */
+  constructor(target, report, polls = null) {
     this.#target = target;
     this.#report = report;
+    this.#polls = polls;
+  }
+
+  /** The list of what arrived with that key, or undefined. */
+  received(key) {
+    return this.#received.get(key);
   }
 
   #sendList(key, makeOwner) {
     let list = this.#sent.get(key);
     if (list) return list;
-    list = new SocketListSend(this.#target, key, makeOwner());
+    list = new SocketListSend(this.#target, key, makeOwner(), this.#polls);
     this.#sent.set(key, list);
     return list;
   }
@@ -159,7 +167,11 @@ class Bookkeeping {
     const key = randomKey(); // one for each time it is sent
     return {
       key,
-      moved: () => this.#keptOpenList(socket, server, key).add(),
+      moved: () => {
+        const list = this.#keptOpenList(socket, server, key);
+        list.add();
+        list.watch(); // it goes when it is empty
+      },
       returned: () => this.#sent.get(key)?.remove(1),
     };
   }
@@ -169,7 +181,7 @@ class Bookkeeping {
     keptOpenLists.set(socket, lists);
     const isOpenHere = () => !socket.destroyed;
     const owner = new ServerOwner(server);
-    const list = new KeptOpenList(this.#target, key, owner, lists, isOpenHere);
+    const list = new KeptOpenList(this.#target, key, owner, lists, isOpenHere, this.#polls);
     lists.push(list);
     this.#sent.set(key, list);
     addToServer(server, watchServer(server), list);

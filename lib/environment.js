@@ -7,6 +7,8 @@ const { DEFAULTS } = require('./exit-flush');
 
 const CHANNEL = 'FORKWIRE_CHANNEL';
 const OPTIONS = 'NODE_OPTIONS';
+const NODE_CHANNEL = 'NODE_CHANNEL_FD';
+const NODE_MODE = 'NODE_CHANNEL_SERIALIZATION_MODE';
 
 /** A path as NODE_OPTIONS wants it: double quotes, backslash escapes. */
 const quote = (path) => `"${path.replace(/(["\\])/g, '\\$1')}"`;
@@ -36,6 +38,12 @@ function pairsForChild(pairs, preload, { fd, inode, serialization, exitFlush }) 
     `${OPTIONS}=${users === undefined ? ours : `${ours} ${users}`}`,
     `${CHANNEL}=${fd}:${inode}:serialization=${serialization},exit-stall=${exitFlush.stall},exit-total=${exitFlush.total}`,
   ];
+}
+
+/** The pairs for a child on stock Node's wire, which opens the channel itself. @param pairs not modified */
+function pairsForNodeChild(pairs, { fd, serialization }) {
+  const kept = pairs.filter((pair) => ![NODE_CHANNEL, NODE_MODE].includes(nameOf(pair)));
+  return [...kept, `${NODE_CHANNEL}=${fd}`, `${NODE_MODE}=${serialization}`];
 }
 
 /** A number of ms among the named values, or its default. */
@@ -73,4 +81,4 @@ function takeFrom(env, preload) {
   return parseChannel(value);
 }
 
-module.exports = { pairsForChild, takeFrom, valueIn };
+module.exports = { pairsForChild, pairsForNodeChild, takeFrom, valueIn };

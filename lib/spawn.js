@@ -1,18 +1,19 @@
 'use strict';
 
 // Below fork(), spawn() and cluster.fork() lies ChildProcess.prototype.spawn(). Here is what forkwire does in its
-// place: where stdio has an 'ipc' entry and the native wire can be used, Node starts the child with a plain
-// descriptor there, and a channel of ours is attached.
+// place: where stdio has an 'ipc' entry, Node starts the child with a plain descriptor there, and a channel of ours
+// is attached. On the native wire a preload takes the child's end; on stock Node's wire the child finds what
+// Node itself would have left.
 
 const { ChildProcess } = require('node:child_process');
 const path = require('node:path');
 const attachment = require('./attach');
 const { forkwireError } = require('./errors');
-const { pairsForChild } = require('./environment');
+const { pairsForChild, pairsForNodeChild } = require('./environment');
 const { exitLimits } = require('./exit-flush');
 const { report } = require('./diagnostics');
 const { expectClose, interceptExit } = require('./node-internals');
-const { chooseWire } = require('./wire-choice');
+const { chooseWire, isNamedNode } = require('./wire-choice');
 
 const UV_EMFILE = -24;
 const UV_ENFILE = -23;
@@ -31,12 +32,15 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
   return slot === stdio.lastIndexOf('ipc') ? slot : -1;
 }
 
-function prepare(options, slot, preload, exitFlush, [ours, theirs]) {
+function prepare(options, slot, wire, preload, exitFlush, [ours, theirs]) {
   const serialization = options.serialization ?? 'json';
   const channel = { fd: slot, inode: attachment.inode(theirs), serialization, exitFlush };
   options.stdio = options.stdio.with(slot, theirs);
-  options.envPairs = pairsForChild(options.envPairs, preload, channel);
-  return { fd: ours, serialization, exitFlush, trace: 'child', endsWithClose: true };
+  options.envPairs =
+    wire === 'native'
+      ? pairsForChild(options.envPairs, preload, channel)
+      : pairsForNodeChild(options.envPairs, channel);
+  return { wire, fd: ours, serialization, exitFlush, trace: 'child', endsWithClose: true };
 }
 
 function start(child, options, spawn, [ours, theirs]) {
@@ -68,11 +72,11 @@ function drainBeforeExit(child, channel) {
   });
 }
 
-function spawnNative(child, options, slot, preload, spawn) {
+function spawnOn(wire, child, options, slot, preload, spawn) {
   const exitFlush = exitLimits(options.exitFlush); // throws, so before there are descriptors
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
-  const channelOptions = prepare(options, slot, preload, exitFlush, pair);
+  const channelOptions = prepare(options, slot, wire, preload, exitFlush, pair);
   const status = start(child, options, spawn, pair);
   if (status === UV_EMFILE || status === UV_ENFILE) {
     attachment.closeFd(pair[0]);
@@ -80,17 +84,17 @@ function spawnNative(child, options, slot, preload, spawn) {
   }
   expectClose(child);
   const channel = attachment.attach(child, channelOptions);
-  if (child.pid) drainBeforeExit(child, channel);
+  const isPeer = wire === 'native' || isNamedNode(options.file);
+  if (child.pid && isPeer) drainBeforeExit(child, channel);
   return status;
 }
 
-/** spawn() for `child`: on the native wire where that is possible, else as Node does it. */
+/** spawn() for `child`: with a channel of ours where there is to be one, else as Node does it. */
 function spawnChild(child, options, preload, spawn) {
   const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
-  if (slot < 0 || chooseWire(options, slot, attachment.isPrivileged) === 'node') {
-    return Reflect.apply(spawn, child, [options]);
-  }
-  return spawnNative(child, options, slot, preload, spawn);
+  if (slot < 0) return Reflect.apply(spawn, child, [options]);
+  const wire = chooseWire(options, slot, attachment.isPrivileged);
+  return spawnOn(wire, child, options, slot, preload, spawn);
 }
 
 const PRELOAD = path.join(__dirname, 'preload.js');

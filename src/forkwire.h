@@ -30,11 +30,7 @@ typedef struct fw_bytes_s {
 } fw_bytes_t;
 
 /* forkwire's own wire (docs/protocol.md), or that of stock Node in either serialization. */
-typedef enum {
-  FW_WIRE_NATIVE = 0,
-  FW_WIRE_NODE_JSON = 1,
-  FW_WIRE_NODE_ADVANCED = 2
-} fw_wire_t;
+typedef enum { FW_WIRE_NATIVE = 0, FW_WIRE_NODE_JSON = 1, FW_WIRE_NODE_ADVANCED = 2 } fw_wire_t;
 
 typedef enum { FW_LANE_USER = 0, FW_LANE_INTERNAL = 1 } fw_lane_t;
 #define FW_N_LANES 2
@@ -175,6 +171,8 @@ int fw_socketpair(int fds[2]);
 int fw_fd_is_socket(int fd, uint64_t inode);
 /* st_ino, or 0 when fd is not open. */
 uint64_t fw_fd_inode(int fd);
+/* A close-on-exec duplicate, or a negative errno. */
+int fw_fd_dup(int fd);
 /* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
 int fw_program_is_privileged(const char* path);
 

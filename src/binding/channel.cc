@@ -106,8 +106,9 @@ Channel::Channel(const Napi::CallbackInfo& info)
   options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
   options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();
   SetWire(given, &options);
-  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost, OnNack, OnHello,
-                              OnEnding,  OnBatch,   OnProgress, OnEnd,      OnClosed, nullptr};
+  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
+                              OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
+                              OnEnd,     OnClosed,  nullptr};
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
   if (!trace_name_.empty()) callbacks.on_trace = OnTrace;

@@ -36,8 +36,8 @@ static int find_length(const uint8_t* bytes, size_t size, uint64_t max_size,
   return 1;
 }
 
-int fw_node_frame_find(fw_node_format_t format, const uint8_t* bytes, size_t size, uint64_t max_size,
-                       size_t* scanned, fw_node_frame_t* ret_frame) {
+int fw_node_frame_find(fw_node_format_t format, const uint8_t* bytes, size_t size,
+                       uint64_t max_size, size_t* scanned, fw_node_frame_t* ret_frame) {
   if (size == 0) return 0;
   if (format == FW_NODE_JSON) return find_line(bytes, size, max_size, scanned, ret_frame);
   return find_length(bytes, size, max_size, ret_frame);

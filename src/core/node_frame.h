@@ -23,8 +23,8 @@ size_t fw_node_frame_suffix(fw_node_format_t format);
 /* Looks for the end of the message that begins at `bytes`. `scanned` is the caller's, 0 at the beginning of a
  * message, so that no byte is looked at twice. 1: ret_frame is it; 0: more bytes are needed; UV_EMSGSIZE: its
  * payload is larger than max_size. */
-int fw_node_frame_find(fw_node_format_t format, const uint8_t* bytes, size_t size, uint64_t max_size,
-                       size_t* scanned, fw_node_frame_t* ret_frame);
+int fw_node_frame_find(fw_node_format_t format, const uint8_t* bytes, size_t size,
+                       uint64_t max_size, size_t* scanned, fw_node_frame_t* ret_frame);
 
 /* Completes a message whose payload of `size` bytes lies prefix bytes behind `bytes`, with room for the suffix. */
 void fw_node_frame_seal(fw_node_format_t format, uint8_t* bytes, size_t size);

@@ -44,12 +44,12 @@ static int is_equal(fw_bytes_t pattern, const uint8_t* bytes, size_t size) {
 }
 
 static void report(fw_node_reader_t* reader, const uint8_t* payload, const fw_node_frame_t* frame) {
-  fw_message_t message = {
-      .lane = FW_LANE_USER,
-      .encoding = reader->format == FW_NODE_JSON ? FW_ENCODING_JSON : FW_ENCODING_V8,
-      .data = payload,
-      .size = frame->size,
-      .cost = frame->whole};
+  fw_message_t message = {.lane = FW_LANE_USER,
+                          .encoding =
+                              reader->format == FW_NODE_JSON ? FW_ENCODING_JSON : FW_ENCODING_V8,
+                          .data = payload,
+                          .size = frame->size,
+                          .cost = frame->whole};
   fw_handle_in_t handle = {0};
   if (covers(&reader->old, reader->offset)) handle.id = OLD;
   else if (covers(&reader->recent, reader->offset)) handle.id = RECENT;

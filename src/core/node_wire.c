@@ -106,7 +106,8 @@ static void lay_answers(fw_channel_t* channel) {
   fw_node_wire_t* wire = channel->node;
   fw_ledger_t* ledger = &channel->ledger;
   ledger->n_taken = ledger->n_refused = 0; /* nobody asks on this wire */
-  if (wire->owes_ack && has_room(ledger) && fw_node_writer_put_urgent(&wire->writer, wire->ack) == 0)
+  if (wire->owes_ack && has_room(ledger) &&
+      fw_node_writer_put_urgent(&wire->writer, wire->ack) == 0)
     wire->owes_ack = 0;
 }
 

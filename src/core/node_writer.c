@@ -144,7 +144,7 @@ int fw_node_writer_waits_for_writes(const fw_node_writer_t* writer) {
 }
 
 void fw_node_writer_return_head(fw_node_writer_t* writer) {
-  drop_head(writer, FW_OUTCOME_RETURNED);
+  if (fw_node_writer_waits_for_writes(writer)) drop_head(writer, FW_OUTCOME_RETURNED);
 }
 
 static int can_lay_head(const fw_node_writer_t* writer) {
@@ -159,7 +159,7 @@ static size_t gather(const fw_node_writer_t* writer, fw_node_message_t* messages
   for (fw_node_message_t* each = writer->urgent; each != NULL && count < GATHER_MAX;
        each = each->next)
     messages[count++] = each;
-  if (count == 0 && writer->is_resent) messages[count++] = writer->flight;
+  if (count == 0 && writer->resent != NULL) messages[count++] = writer->resent;
   if (!can_lay_head(writer)) return count;
   if (writer->head->sent != NULL) {
     if (count == 0) messages[count++] = writer->head;
@@ -181,8 +181,8 @@ static void begin(fw_node_writer_t* writer, fw_node_message_t* message) {
     writer->urgent = message->next;
     message->next = NULL;
   } else if (message == writer->flight) {
-    writer->is_resent = 0;
-  } else {
+    writer->resent = NULL;
+  } else if (message == writer->head) {
     pop_head(writer);
     if (message->sent == NULL) return;
     writer->flight = message;
@@ -199,9 +199,10 @@ static void finish_begun(fw_node_writer_t* writer) {
   if (message != writer->flight) free(message);
 }
 
-static void consume(fw_node_writer_t* writer, fw_node_message_t* const* messages, size_t size) {
+static void consume(fw_node_writer_t* writer, fw_node_message_t* const* messages, size_t count,
+                    size_t size) {
   writer->size -= size;
-  for (size_t i = 0; size > 0; i++) {
+  for (size_t i = 0; i < count && size > 0; i++) {
     fw_node_message_t* message = messages[i];
     size_t left = message->size - message->offset;
     size_t step = size < left ? size : left;
@@ -227,7 +228,7 @@ static ssize_t write_once(fw_node_writer_t* writer, int fd, size_t* ret_wanted) 
   if (count == 0) return 0;
   size_t n_fds = messages[0]->sent != NULL && messages[0]->offset == 0;
   ssize_t written = fw_send(fd, iov, count, n_fds > 0 ? &messages[0]->sent->fd : NULL, n_fds);
-  if (written > 0) consume(writer, messages, (size_t)written);
+  if (written > 0) consume(writer, messages, count, (size_t)written);
   return written;
 }
 
@@ -277,7 +278,7 @@ uint32_t fw_node_writer_refused(fw_node_writer_t* writer) {
 }
 
 void fw_node_writer_resend(fw_node_writer_t* writer) {
-  writer->is_resent = writer->flight != NULL && writer->flight->offset == 0;
+  if (writer->flight != NULL && writer->flight->offset == 0) writer->resent = writer->flight;
 }
 
 /* ---------------------------------------------------------------------- ends */
@@ -287,7 +288,7 @@ void fw_node_writer_cut(fw_node_writer_t* writer) {
   free_list(writer->urgent);
   if (writer->flight != writer->begun) free(writer->flight);
   writer->head = writer->tail = writer->urgent = writer->flight = NULL;
-  writer->is_resent = 0;
+  writer->resent = NULL;
   if (writer->begun != NULL) writer->begun->sent = NULL; /* only its bytes are written on */
   writer->size = writer->begun == NULL ? 0 : writer->begun->size - writer->begun->offset;
 }

@@ -18,13 +18,13 @@ typedef struct fw_node_writer_s {
   fw_node_format_t format;
   fw_node_message_t* head; /* in the order of send() */
   fw_node_message_t* tail;
-  fw_node_message_t* urgent; /* acknowledgements, the latest last */
-  fw_node_message_t* begun;  /* in no list: partly written */
-  fw_node_message_t* flight; /* its handle is on its way; it is `begun` as well until it is written */
+  fw_node_message_t* urgent;  /* acknowledgements, the latest last */
+  fw_node_message_t* begun;   /* in no list: partly written */
+  fw_node_message_t* flight;  /* its handle is on its way; until it is written also `begun` */
   fw_node_message_t* filling; /* between begin and commit */
-  int is_resent;             /* the message in flight is to be written again */
-  uint32_t n_refused;        /* how often it was */
-  size_t size;               /* bytes not written, one that is sent again counted again */
+  fw_node_message_t* resent;  /* the message in flight, when it is to be written again */
+  uint32_t n_refused;         /* how often it was */
+  size_t size;                /* bytes not written, one that is sent again counted again */
   uint64_t n_written[FW_N_LANES];
 } fw_node_writer_t;
 
