@@ -173,22 +173,27 @@ static size_t gather(const fw_node_writer_t* writer, fw_node_message_t* messages
   return count;
 }
 
-/* The first byte of a message is about to leave, or has. */
-static void begin(fw_node_writer_t* writer, fw_node_message_t* message) {
-  if (message == writer->begun) return;
-  writer->begun = message;
-  if (message->is_urgent) {
+/* The message whose bytes leave next, in the order of gather(). It becomes the one that is begun. */
+static fw_node_message_t* begin_next(fw_node_writer_t* writer) {
+  fw_node_message_t* message = writer->begun;
+  if (message != NULL) return message;
+  if (writer->urgent != NULL) {
+    message = writer->urgent;
     writer->urgent = message->next;
     message->next = NULL;
-  } else if (message == writer->flight) {
+  } else if (writer->resent != NULL) {
+    message = writer->resent;
     writer->resent = NULL;
-  } else if (message == writer->head) {
-    pop_head(writer);
-    if (message->sent == NULL) return;
-    writer->flight = message;
-    fw_ledger_assign(writer->ledger, message->sent);
-    fw_ledger_sent(writer->ledger, message->sent);
+  } else if (writer->head != NULL) {
+    message = pop_head(writer);
+    if (message->sent != NULL) {
+      writer->flight = message;
+      fw_ledger_assign(writer->ledger, message->sent);
+      fw_ledger_sent(writer->ledger, message->sent);
+    }
   }
+  writer->begun = message;
+  return message;
 }
 
 static void finish_begun(fw_node_writer_t* writer) {
@@ -199,14 +204,12 @@ static void finish_begun(fw_node_writer_t* writer) {
   if (message != writer->flight) free(message);
 }
 
-static void consume(fw_node_writer_t* writer, fw_node_message_t* const* messages, size_t count,
-                    size_t size) {
+static void consume(fw_node_writer_t* writer, size_t size) {
+  fw_node_message_t* message;
   writer->size -= size;
-  for (size_t i = 0; i < count && size > 0; i++) {
-    fw_node_message_t* message = messages[i];
+  while (size > 0 && (message = begin_next(writer)) != NULL) {
     size_t left = message->size - message->offset;
     size_t step = size < left ? size : left;
-    begin(writer, message);
     message->offset += step;
     size -= step;
     if (step == left) finish_begun(writer);
@@ -228,7 +231,7 @@ static ssize_t write_once(fw_node_writer_t* writer, int fd, size_t* ret_wanted) 
   if (count == 0) return 0;
   size_t n_fds = messages[0]->sent != NULL && messages[0]->offset == 0;
   ssize_t written = fw_send(fd, iov, count, n_fds > 0 ? &messages[0]->sent->fd : NULL, n_fds);
-  if (written > 0) consume(writer, messages, count, (size_t)written);
+  if (written > 0) consume(writer, (size_t)written);
   return written;
 }
 
