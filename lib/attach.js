@@ -1,6 +1,6 @@
 'use strict';
 
-// A channel on a ChildProcess or on process: what Node's setupChannel() does, on the native wire. The one file that
+// A channel on a ChildProcess or on process: what Node's setupChannel() does, on either wire. The one file that
 // knows the addon.
 
 const binding = require('./binding');
@@ -11,7 +11,7 @@ const { install } = require('./target');
 /**
  * Opens a channel on `fd`, which it adopts, and makes it target's.
  * @param target a ChildProcess, or process
- * @param options { fd, serialization: 'json' | 'advanced', limits: see limits.js, trace: who the peer is, for the wire log, endsWithClose: whether
+ * @param options { wire: 'native' (the default) or 'node', fd, serialization: 'json' | 'advanced', limits: see limits.js, trace: who the peer is, for the wire log, endsWithClose: whether
  *   its end counts towards 'close' }
  */
 function attach(target, options) {
@@ -21,6 +21,6 @@ function attach(target, options) {
   return channel;
 }
 
-const { closeFd, inode, isPrivileged, isSocket, socketPair } = binding;
+const { closeFd, dupFd, inode, isPrivileged, isSocket, socketPair } = binding;
 
-module.exports = { attach, closeFd, inode, isPrivileged, isSocket, socketPair };
+module.exports = { attach, closeFd, dupFd, inode, isPrivileged, isSocket, socketPair };

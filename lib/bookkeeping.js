@@ -55,13 +55,23 @@ class RelayOwner {
 class Bookkeeping {
   #target;
   #report;
+  #polls;
   #sent = new Map(); // key -> SocketListSend
   #received = new Map(); // key -> SocketListReceive
 
-  /** @param report(key, count) tells the peer that so many more were closed */
-  constructor(target, report) {
+  /**
+   * @param report(key, count) tells the peer that so many more were closed
+   * @param polls NodePolls of a peer that does not report, else null
+   */
+  constructor(target, report, polls = null) {
     this.#target = target;
     this.#report = report;
+    this.#polls = polls;
+  }
+
+  /** The list of what arrived with that key, or undefined. */
+  received(key) {
+    return this.#received.get(key);
   }
 
   #keep(list) {
@@ -73,7 +83,9 @@ class Bookkeeping {
   #serverList(server, key) {
     const known = this.#sent.get(key);
     if (known) return known;
-    const list = this.#keep(new SocketListSend(this.#target, key, new ServerOwner(server)));
+    const list = this.#keep(
+      new SocketListSend(this.#target, key, new ServerOwner(server), this.#polls),
+    );
     addToServer(server, list);
     return list;
   }
@@ -102,7 +114,11 @@ class Bookkeeping {
     const key = randomKey(); // one for each time it is sent
     return {
       key,
-      moved: () => this.#keptOpenList(socket, server, key).add(),
+      moved: () => {
+        const list = this.#keptOpenList(socket, server, key);
+        list.add();
+        list.watch(); // it goes when it is empty
+      },
       returned: () => this.#sent.get(key)?.remove(1),
     };
   }
@@ -112,7 +128,8 @@ class Bookkeeping {
     keptOpenLists.set(socket, lists);
     const isOpenHere = () => !socket.destroyed;
     const owner = new ServerOwner(server);
-    const list = this.#keep(new KeptOpenList(this.#target, key, owner, lists, isOpenHere));
+    const made = new KeptOpenList(this.#target, key, owner, lists, isOpenHere, this.#polls);
+    const list = this.#keep(made);
     lists.push(list);
     list.once('exit', () => lists.splice(lists.indexOf(list), 1));
     addToServer(server, list);

@@ -11,38 +11,27 @@ const errors = require('./errors');
 const handles = require('./handles');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
+const { checkMessage, isInternal } = require('./messages');
 const { countClose } = require('./node-internals');
+const { NodePolls } = require('./node-polls');
+const { NodeProtocol, nodeWireOptions } = require('./node-protocol');
 const { Outbox, STATE } = require('./outbox');
-const { codecs } = require('./serialization');
+const { codecs, nodeCodecs } = require('./serialization');
 
 const LANE = { USER: 0, INTERNAL: 1 };
 const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
-const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5, ENDING: 6 };
+const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5, ENDING: 6, NACK: 7 };
 const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 
 const UV_EPIPE = -32;
 const UV_EMSGSIZE = -90;
 const UV_ENOBUFS = -105;
-const SENDABLE = ['string', 'object', 'number', 'boolean'];
-
-/** What stock emits as 'internalMessage'. */
-function isInternal(message) {
-  if (message === null || typeof message !== 'object') return false;
-  const { cmd } = message;
-  return typeof cmd === 'string' && cmd.length > 5 && cmd.startsWith('NODE_');
-}
-
-function checkMessage(message) {
-  if (message === undefined) throw errors.missingArg('message');
-  if (SENDABLE.includes(typeof message)) return;
-  const expected = 'one of type string, object, number, or boolean';
-  throw errors.invalidArgType('message', expected, message);
-}
-
 class Channel {
   #target;
   #native;
   #codec;
+  #polls = null; // on stock Node's wire
+  #protocol = null; // there as well
   #bookkeeping;
   #arrivals;
   #inbox;
@@ -60,29 +49,54 @@ class Channel {
   /**
    * @param binding the addon
    * @param target whose channel it is: a ChildProcess, or process
+   * @param options see attach()
    */
-  constructor(binding, target, { fd, serialization, limits, trace, endsWithClose }) {
+  constructor(
+    binding,
+    target,
+    { wire = 'native', fd, serialization, limits, trace, endsWithClose },
+  ) {
+    const isNative = wire === 'native';
     const state = new Float64Array(STATE.SIZE);
     const options = {
       ...limits,
+      wire: 0, // FW_WIRE_NATIVE
+      ...(isNative ? {} : nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;
     this.#endsWithClose = endsWithClose;
-    this.#codec = codecs[serialization];
+    this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
-    this.#bookkeeping = new Bookkeeping(target, (key, count) => this.#native.addClosed(key, count));
+    if (isNative) this.#countNatively();
+    else this.#countByAsking(serialization);
     this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd, (code) =>
       this.#error(code),
     );
     const runInContext = (method, receiver, ...args) =>
       this.#resource.runInAsyncScope(method, receiver, ...args);
-    this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext);
+    const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
+    this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext, interpret);
     this.#outbox = new Outbox(this.#native, state);
-    this.control = new Control(this.#native);
+    this.control = new Control(this.#native, wire);
     target.on('newListener', () => this.#inbox.listenerAdded());
+  }
+
+  #countNatively() {
+    const report = (key, count) => this.#native.addClosed(key, count);
+    this.#bookkeeping = new Bookkeeping(this.#target, report);
+  }
+
+  #countByAsking(serialization) {
+    this.#polls = new NodePolls((message) => {
+      if (this.#target.connected) this.send(message, undefined, { swallowErrors: true });
+    });
+    const report = () => this.#native.retryMissing(); // a socket closed: there is room for another
+    this.#bookkeeping = new Bookkeeping(this.#target, report, this.#polls);
+    const received = (key) => this.#bookkeeping.received(key);
+    this.#protocol = new NodeProtocol(this.#native, serialization, this.#polls, received);
   }
 
   /** What the addon calls. */
@@ -117,8 +131,11 @@ class Channel {
     const conversion = sendHandle ? handles.conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
-    const payload = this.#codec.payloadOf(message);
+    let payload = this.#codec.payloadOf(message);
     const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
+    if (travel && this.#protocol) {
+      payload = this.#protocol.wrap(message, payload, conversion.name, travel);
+    }
     const status = this.#native.send(
       lane,
       this.#codec.encodingOf(message),
@@ -189,6 +206,7 @@ class Channel {
       else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
       else if (type === EVENT.HELLO) this.#onHello(a);
+      else if (type === EVENT.NACK) this.#protocol.onNack(b);
       // Before 'undelivered': what is sent to this target there would not go anywhere.
       else if (type === EVENT.ENDING) this.#target.connected = false;
     }
@@ -278,6 +296,7 @@ class Channel {
     target.connected = false;
     target.channel = null;
     this.#inbox.end();
+    this.#polls?.end();
     this.#bookkeeping.end();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);
     this.#runSteps(this.#lastSteps());

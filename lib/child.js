@@ -3,6 +3,7 @@
 // The child's side of the bring-up: takes the channel that the parent left, and makes it process's.
 
 const { takeFrom } = require('./environment');
+const { DEFAULTS } = require('./limits');
 
 const NO_ADDON_EXIT_CODE = 78; // EX_CONFIG; the parent knows it
 
@@ -45,11 +46,39 @@ function takeChannel(preload) {
   const attachment = loadAttachment();
   if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
   const { fd, serialization, limits } = found;
-  const options = { fd, serialization, limits, trace: 'parent', endsWithClose: false };
-  const channel = attachment.attach(process, options);
+  const channel = attachment.attach(process, {
+    wire: 'native',
+    fd,
+    serialization,
+    limits,
+    trace: 'parent',
+    endsWithClose: false,
+  });
   channel.unreferenceUntilCounted();
   countListeners(channel.control);
   sayOnline();
 }
 
-module.exports = { takeChannel };
+const LAST_STDIO = 2;
+
+/**
+ * The parent is stock Node, or a forkwire that speaks its wire: takes the channel over from Node where nothing of it
+ * was read yet, else leaves it as it is. Node does not close what it has at 0 to 2, so it stays there as well.
+ */
+function takeNodeChannel() {
+  if (!process.channel) return;
+  const found = require('./node-internals').freshNodeChannel();
+  if (!found || found.fd <= LAST_STDIO) return;
+  const attachment = require('./attach');
+  const fd = attachment.dupFd(found.fd);
+  if (fd < 0) return;
+  found.remove();
+  const { serialization } = found;
+  const options = { fd, serialization, limits: DEFAULTS, trace: 'parent', endsWithClose: false };
+  const channel = attachment.attach(process, { wire: 'node', ...options });
+  found.replaceBy(channel.control);
+  channel.unreferenceUntilCounted();
+  countListeners(channel.control);
+}
+
+module.exports = { takeChannel, takeNodeChannel };

@@ -8,15 +8,17 @@ class Control extends EventEmitter {
   #native;
   #refs = 0;
   #isExplicit = false;
+  #protocol;
 
-  constructor(native) {
+  constructor(native, protocol) {
     super();
     this.#native = native;
+    this.#protocol = protocol;
   }
 
   /** 'native': forkwire's wire; 'node': that of stock Node. */
   get protocol() {
-    return 'native';
+    return this.#protocol;
   }
 
   get fd() {

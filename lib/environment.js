@@ -7,6 +7,8 @@ const { limitsFrom, sharedLimits } = require('./limits');
 
 const CHANNEL = 'FORKWIRE_CHANNEL';
 const OPTIONS = 'NODE_OPTIONS';
+const NODE_CHANNEL = 'NODE_CHANNEL_FD';
+const NODE_MODE = 'NODE_CHANNEL_SERIALIZATION_MODE';
 
 /** A path as NODE_OPTIONS wants it: double quotes, backslash escapes. */
 const quote = (path) => `"${path.replace(/(["\\])/g, '\\$1')}"`;
@@ -39,6 +41,12 @@ function pairsForChild(pairs, preload, { fd, inode, serialization, limits }) {
   ];
 }
 
+/** The pairs for a child on stock Node's wire, which opens the channel itself. @param pairs not modified */
+function pairsForNodeChild(pairs, { fd, serialization }) {
+  const kept = pairs.filter((pair) => ![NODE_CHANNEL, NODE_MODE].includes(nameOf(pair)));
+  return [...kept, `${NODE_CHANNEL}=${fd}`, `${NODE_MODE}=${serialization}`];
+}
+
 function parseChannel(value) {
   const match = /^(\d{1,9}):(\d{1,15})(?::(.*))?$/.exec(value);
   if (!match) return null;
@@ -68,4 +76,4 @@ function takeFrom(env, preload) {
   return parseChannel(value);
 }
 
-module.exports = { pairsForChild, takeFrom, valueIn };
+module.exports = { pairsForChild, pairsForNodeChild, takeFrom, valueIn };

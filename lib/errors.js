@@ -11,6 +11,8 @@ const MESSAGES = {
   ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was reset before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>
     'A message was dropped: its handle did not arrive and its sender is gone',
+  ERR_FORKWIRE_HANDLE_REFUSED: () =>
+    'A handle that the peer sent was refused, with its message: it is not what was declared, or of a kind that is not known here',
   ERR_FORKWIRE_HANDLE_STATE: (what) => `This handle cannot be sent: ${what}`,
   ERR_FORKWIRE_MESSAGE_TOO_LARGE: () =>
     'The message is larger than the largest that its receiver accepts',

@@ -4,7 +4,7 @@
 //
 // send(object, options, bookkeeping, onWritten) gives null where there is no descriptor to send (the message then goes
 // alone), or what travels:
-//   { type, fd, dup, flags, key?, buffered?, detach(), taken(), returned() }
+//   { type, fd, dup, flags, key?, buffered?, dgramType?, detach(), taken(), returned() }
 // The channel calls `detach` once the message was accepted, and later `taken` or `returned` once; `returned`
 // gives the object to offer to 'undelivered'. Nothing is touched before `detach`. Where flags say WRITES_PENDING,
 // onWritten(error | null) is called when the writes that were not sent yet are through.
@@ -146,7 +146,7 @@ const conversions = {
     matches: (object) => object instanceof dgram.Socket,
     send(socket) {
       const handle = internals.dgramHandleOf(socket);
-      return handle && duplicated(TYPE.DGRAM, socket, handle);
+      return handle && { ...duplicated(TYPE.DGRAM, socket, handle), dgramType: socket.type };
     },
     got(fd, _info, _bookkeeping, ready, failed) {
       const handle = internals.udpHandleFrom(fd);
@@ -166,6 +166,8 @@ const conversions = {
 
 // net.BoundSocket exists from 26 on.
 if (net.BoundSocket === undefined) delete conversions['net.BoundSocket'];
+
+for (const [name, conversion] of Object.entries(conversions)) conversion.name = name;
 
 const byType = new Map(
   Object.values(conversions).map((conversion) => [conversion.type, conversion]),

@@ -21,6 +21,7 @@ class Inbox {
   #native;
   #arrivals;
   #runInContext;
+  #interpret;
   #arrived = []; // entries that no turn looked at yet
   #parked = []; // user entries that wait for a listener, or behind a handle that is not usable yet
   #isWaiting = false; // for that handle
@@ -28,12 +29,16 @@ class Inbox {
   #isRunning = false;
   #isHolding = false; // END must wait for what is scheduled
 
-  /** @param runInContext (function, receiver, ...args): in the channel's async context */
-  constructor(target, native, arrivals, runInContext) {
+  /**
+   * @param runInContext (function, receiver, ...args): in the channel's async context
+   * @param interpret what is to be delivered of a decoded entry, or null; by default all of it
+   */
+  constructor(target, native, arrivals, runInContext, interpret = (entry) => entry) {
     this.#target = target;
     this.#native = native;
     this.#arrivals = arrivals;
     this.#runInContext = runInContext;
+    this.#interpret = interpret;
   }
 
   /** A batch, flat: code, value, cost [, handle] ... What came before something that cannot be decoded is
@@ -60,8 +65,14 @@ class Inbox {
       }
       const handle = code & HAS_HANDLE ? items[i++] : undefined;
       const message = decode(code & ENCODING, value);
-      this.#arrived.push({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
+      this.#add({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
     }
+  }
+
+  #add(entry) {
+    const wanted = this.#interpret(entry);
+    if (wanted) this.#arrived.push(wanted);
+    else this.#native.deliver(0, 1, entry.cost); // it was for the channel itself
   }
 
   /** Messages that came joined cost the same each, as far as the credit goes: the sum is what must be right. */
@@ -74,7 +85,7 @@ class Inbox {
     } finally {
       for (const [i, message] of messages.entries()) {
         const own = i === count - 1 ? rest : share;
-        this.#arrived.push({ message, handle: undefined, cost: own, isInternal: false });
+        this.#add({ message, handle: undefined, cost: own, isInternal: false });
       }
     }
   }

@@ -221,6 +221,77 @@ function interceptExit(child, before) {
     before(exitCode, () => Reflect.apply(original, handle, [exitCode, signalCode]));
 }
 
+// ------------------------------------------------------- Node's own channel
+
+const CHANNEL_PROPERTIES = [
+  'channel',
+  '_channel',
+  '_handleQueue',
+  '_pendingMessage',
+  'send',
+  '_send',
+  'connected',
+  'disconnect',
+  '_disconnect',
+];
+
+// What setupChannel() and bootstrap leave on `process`: by event, a word of their source text.
+const CHANNEL_LISTENERS = [
+  ['internalMessage', 'NODE_HANDLE_ACK'],
+  ['newListener', 'kPendingMessages'],
+  ['newListener', 'onNewListener'],
+  ['removeListener', 'onRemoveListener'],
+];
+
+const HANDLE_SYMBOL = 'kChannelHandle';
+const CODEC_SYMBOLS = { kJSONBuffer: 'json', kMessageBuffer: 'advanced' };
+
+const ownSymbol = (object, description) =>
+  Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+
+function channelListeners() {
+  return CHANNEL_LISTENERS.map(([event, word]) => ({
+    event,
+    listener: process
+      .rawListeners(event)
+      .find((each) => Function.prototype.toString.call(each).includes(word)),
+  }));
+}
+
+/** Nothing of it is in JavaScript yet: no byte was read, none waits to be written, no handle is on its way. */
+const isFresh = (handle) =>
+  process.connected === true &&
+  process._handleQueue === null &&
+  handle.bytesRead === 0 &&
+  handle.writeQueueSize === 0;
+
+/**
+ * The channel that Node's bootstrap made of NODE_CHANNEL_FD, as long as it can be taken over without losing a byte
+ * (`process[kChannelHandle]`, a Pipe): { fd, serialization, remove(), replaceBy(control) }, else null. `remove` closes it
+ * and takes every trace of it from `process`; ticks of its listeners that are queued already look at `replaceBy`'s control.
+ */
+function freshNodeChannel() {
+  const symbol = ownSymbol(process, HANDLE_SYMBOL);
+  const handle = symbol && process[symbol];
+  if (!handle || !isFresh(handle)) return null;
+  const codec = Object.keys(CODEC_SYMBOLS).find((name) => ownSymbol(handle, name));
+  const listeners = channelListeners();
+  if (!codec || listeners.some(({ listener }) => !listener)) return null;
+  const remove = () => {
+    for (const { event, listener } of listeners) process.removeListener(event, listener);
+    for (const name of CHANNEL_PROPERTIES) delete process[name];
+    delete process[symbol];
+    handle.readStop();
+    handle.onread = noop;
+    handle.close();
+  };
+  const pending = ownSymbol(process.channel, 'kPendingMessages');
+  const replaceBy = (control) => {
+    control[pending] = [];
+  };
+  return { fd: handle.fd, serialization: CODEC_SYMBOLS[codec], remove, replaceBy };
+}
+
 /** Runs what nextTick() and promises queued, as Node does between two timers (`_tickCallback`). */
 const runNextTicks = () => process._tickCallback();
 
@@ -237,6 +308,7 @@ module.exports = {
   expectClose,
   fdOf,
   forgetWorkersIfNone,
+  freshNodeChannel,
   giveToServer,
   handleOf,
   interceptExit,

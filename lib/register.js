@@ -6,7 +6,7 @@
 const { ChildProcess } = require('node:child_process');
 const { syncBuiltinESMExports } = require('node:module');
 const { isMainThread } = require('node:worker_threads');
-const { takeChannel } = require('./child');
+const { takeChannel, takeNodeChannel } = require('./child');
 
 const GUARD = Symbol.for('forkwire');
 
@@ -19,7 +19,10 @@ function hookSpawn() {
   syncBuiltinESMExports();
 }
 
-if (isMainThread) takeChannel(__filename);
+if (isMainThread) {
+  takeChannel(__filename);
+  takeNodeChannel();
+}
 
 // Two copies, two versions, or a module registry of a test runner: the first one hooks.
 if (!process[GUARD]) {

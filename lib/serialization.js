@@ -74,6 +74,12 @@ const codecs = {
   },
 };
 
+// On stock Node's wire: no message goes as it is.
+const nodeCodecs = {
+  json: { encodingOf: () => JSON_TEXT, payloadOf: stringify },
+  advanced: { encodingOf: () => V8_VALUE, payloadOf: serialize },
+};
+
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
 function decode(encoding, payload) {
   if (payload === undefined) throw new TypeError('the text is too long for a string');
@@ -107,4 +113,16 @@ function decodeJoined(text, count, sizes, messages) {
   }
 }
 
-module.exports = { BYTES, JSON_TEXT, LATIN1, UTF16, UTF8, V8_VALUE, codecs, decode, decodeJoined };
+module.exports = {
+  BYTES,
+  JSON_TEXT,
+  LATIN1,
+  UTF16,
+  UTF8,
+  V8_VALUE,
+  codecs,
+  decode,
+  decodeJoined,
+  nodeCodecs,
+  serialize,
+};

@@ -49,6 +49,7 @@ function checkAll(lists) {
 function countForClosed(server, list) {
   if (!internals.isClosed(server) || list.isClosing || list.isCountedByServer) return;
   list.isCountedByServer = true;
+  list.watch();
   internals.addConnections(server, 1);
   list.once('empty', () => {
     list.isCountedByServer = false;

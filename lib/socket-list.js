@@ -6,6 +6,7 @@
 // no round trip, and a child that ends just takes its part out of the sum.
 
 const EventEmitter = require('node:events');
+const { keyToWire } = require('./node-keys');
 
 /**
  * Connections of one server that one child holds, or that are on their way to it.
@@ -15,24 +16,35 @@ const EventEmitter = require('node:events');
 class SocketListSend extends EventEmitter {
   #closeCallbacks = [];
   #owner;
+  #polls;
+  #isWatched = false; // somebody waits for 'empty'
 
   /**
    * @param child the ChildProcess, or `process` for the parent
    * @param key random 64-bit id of the server (BigInt)
    * @param owner { settled(list, count), takeBack(socket), isDrained(polls), surplusFor(list) }: hears of closings,
    *   counts what comes back, says when 'close' may come and what the server counts without a connection
+   * @param polls NodePolls where the child tells nothing by itself, else null
    */
-  constructor(child, key, owner) {
+  constructor(child, key, owner, polls = null) {
     super();
     this.child = child;
     this.key = key;
     this.connections = 0;
+    this.added = 0; // since the beginning
     this.#owner = owner;
+    this.#polls = polls;
+  }
+
+  /** The key as stock Node's messages name it. */
+  get wireKey() {
+    return keyToWire(this.key);
   }
 
   /** One more is on its way. */
   add() {
     this.connections++;
+    this.added++;
   }
 
   /** `count` came back, or were closed there. */
@@ -57,6 +69,19 @@ class SocketListSend extends EventEmitter {
     this.remove(closed);
   }
 
+  /** Node's wire: the child said how many it holds of those that had been added when it was asked. */
+  heldThere(count, addedBefore) {
+    const before = this.connections - (this.added - addedBefore);
+    if (before > count) this.closedThere(before - count);
+    if (this.#isWatched) this.watch();
+  }
+
+  /** Somebody waits for 'empty': where the child does not tell by itself, it is asked to. */
+  watch() {
+    this.#isWatched = this.connections > 0;
+    if (this.#isWatched) this.#polls?.watch(this);
+  }
+
   /** How many of them getConnections() is to count. */
   get counted() {
     return this.connections;
@@ -64,13 +89,16 @@ class SocketListSend extends EventEmitter {
 
   /** Calls `callback(null, count)`: how many the child holds, less what the server itself counts too many. */
   getConnections(callback) {
-    callback(null, this.counted - this.#owner.surplusFor(this));
+    const answer = () => callback(null, this.counted - this.#owner.surplusFor(this));
+    if (this.#polls && this.connections > 0) this.#polls.count(this, answer);
+    else answer();
   }
 
   /** Calls `callback(null)` once the child holds none and the server itself has closed its own. */
   close(callback) {
     this.#closeCallbacks.push(callback);
     this.check();
+    if (this.isClosing) this.watch();
   }
 
   /** How often close() was called and is not answered yet. */
@@ -107,8 +135,8 @@ class KeptOpenList extends SocketListSend {
   #isOpenHere;
 
   /** @param lists of this connection, this one included; @param isOpenHere () => whether the sender holds it */
-  constructor(child, key, owner, lists, isOpenHere) {
-    super(child, key, owner);
+  constructor(child, key, owner, lists, isOpenHere, polls = null) {
+    super(child, key, owner, polls);
     this.#lists = lists;
     this.#isOpenHere = isOpenHere;
   }
@@ -136,6 +164,7 @@ class SocketListReceive extends EventEmitter {
     this.child = child;
     this.key = key;
     this.connections = 0;
+    this.isWatched = false; // the sender wants to know when it is empty
     this.#report = report;
   }
 

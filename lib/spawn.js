@@ -1,18 +1,19 @@
 'use strict';
 
 // Below fork(), spawn() and cluster.fork() lies ChildProcess.prototype.spawn(). Here is what forkwire does in its
-// place: where stdio has an 'ipc' entry and the native wire can be used, Node starts the child with a plain
-// descriptor there, and a channel of ours is attached.
+// place: where stdio has an 'ipc' entry, Node starts the child with a plain descriptor there, and a channel of ours
+// is attached. On the native wire a preload takes the child's end; on stock Node's wire the child finds what
+// Node itself would have left.
 
 const { ChildProcess } = require('node:child_process');
 const path = require('node:path');
 const attachment = require('./attach');
 const { forkwireError } = require('./errors');
-const { pairsForChild } = require('./environment');
+const { pairsForChild, pairsForNodeChild } = require('./environment');
 const { report } = require('./diagnostics');
 const { limitsOf } = require('./limits');
 const { expectClose, interceptExit } = require('./node-internals');
-const { chooseWire } = require('./wire-choice');
+const { chooseWire, isNamedNode } = require('./wire-choice');
 
 const UV_EMFILE = -24;
 const UV_ENFILE = -23;
@@ -31,12 +32,15 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
   return slot === stdio.lastIndexOf('ipc') ? slot : -1;
 }
 
-function prepare(options, slot, preload, limits, [ours, theirs]) {
+function prepare(options, slot, wire, preload, limits, [ours, theirs]) {
   const serialization = options.serialization ?? 'json';
   const channel = { fd: slot, inode: attachment.inode(theirs), serialization, limits };
   options.stdio = options.stdio.with(slot, theirs);
-  options.envPairs = pairsForChild(options.envPairs, preload, channel);
-  return { fd: ours, serialization, limits, trace: 'child', endsWithClose: true };
+  options.envPairs =
+    wire === 'native'
+      ? pairsForChild(options.envPairs, preload, channel)
+      : pairsForNodeChild(options.envPairs, channel);
+  return { wire, fd: ours, serialization, limits, trace: 'child', endsWithClose: true };
 }
 
 function start(child, options, spawn, [ours, theirs]) {
@@ -68,10 +72,10 @@ function drainBeforeExit(child, channel) {
   });
 }
 
-function spawnNative(child, options, slot, preload, limits, spawn) {
+function spawnOn(wire, child, options, slot, preload, limits, spawn) {
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
-  const channelOptions = prepare(options, slot, preload, limits, pair);
+  const channelOptions = prepare(options, slot, wire, preload, limits, pair);
   const status = start(child, options, spawn, pair);
   if (status === UV_EMFILE || status === UV_ENFILE) {
     attachment.closeFd(pair[0]);
@@ -79,19 +83,18 @@ function spawnNative(child, options, slot, preload, limits, spawn) {
   }
   expectClose(child);
   const channel = attachment.attach(child, channelOptions);
-  if (child.pid) drainBeforeExit(child, channel);
+  const isPeer = wire === 'native' || isNamedNode(options.file);
+  if (child.pid && isPeer) drainBeforeExit(child, channel);
   return status;
 }
 
-/** spawn() for `child`: on the native wire where that is possible, else as Node does it. */
+/** spawn() for `child`: with a channel of ours where there is to be one, else as Node does it. */
 function spawnChild(child, options, preload, spawn) {
   const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
   if (slot < 0) return Reflect.apply(spawn, child, [options]);
   const limits = limitsOf(options); // throws, so before there are descriptors
-  if (chooseWire(options, slot, attachment.isPrivileged) === 'node') {
-    return Reflect.apply(spawn, child, [options]);
-  }
-  return spawnNative(child, options, slot, preload, limits, spawn);
+  const wire = chooseWire(options, slot, attachment.isPrivileged);
+  return spawnOn(wire, child, options, slot, preload, limits, spawn);
 }
 
 const PRELOAD = path.join(__dirname, 'preload.js');

@@ -128,4 +128,11 @@ function chooseWire(options, slot, isPrivileged) {
   return isThisNode(file, envPairs, cwd, isPrivileged) ? 'native' : 'node';
 }
 
-module.exports = { chooseWire };
+/** Whether a program is Node, as far as its name tells: then its own death is the end of its channel. Anything else may be
+ * a wrapper whose child has the channel. */
+function isNamedNode(file) {
+  const name = path.basename(file);
+  return /^node(js)?$/.test(name) || name === path.basename(process.execPath);
+}
+
+module.exports = { chooseWire, isNamedNode };

@@ -24,6 +24,15 @@ extern "C" {
 
 typedef struct fw_channel_s fw_channel_t;
 
+/* Borrowed bytes. */
+typedef struct fw_bytes_s {
+  const uint8_t* data;
+  size_t size;
+} fw_bytes_t;
+
+/* forkwire's own wire (docs/protocol.md), or that of stock Node in either serialization. */
+typedef enum { FW_WIRE_NATIVE = 0, FW_WIRE_NODE_JSON = 1, FW_WIRE_NODE_ADVANCED = 2 } fw_wire_t;
+
 typedef enum { FW_LANE_USER = 0, FW_LANE_INTERNAL = 1 } fw_lane_t;
 #define FW_N_LANES 2
 
@@ -124,6 +133,8 @@ typedef struct fw_callbacks_s {
   void (*on_writes_done)(void* data, uint64_t id, int failed);
   /* A message that arrived is dropped: its descriptor did not, and the sender is gone. */
   void (*on_lost)(void* data, uint64_t id);
+  /* Node's wire: a handle did not reach the peer, for the `count`th time; it is sent again. */
+  void (*on_nack)(void* data, uint64_t token, uint32_t count);
   /* The peer said HELLO. */
   void (*on_hello)(void* data, uint32_t pid);
   /* The end has come, though not all of it is told: nothing is accepted any more. */
@@ -154,6 +165,11 @@ typedef struct fw_options_s {
   uint32_t exit_stall_ms;    /* fw_channels_flush() without progress; no default */
   uint32_t exit_total_ms;    /* fw_channels_flush() in all; no default */
   const char* trace_name;    /* "parent" or "child" in the wire log; may be NULL */
+  fw_wire_t wire;
+  /* Node's wire: the payloads that acknowledge a handle, or say that it did not come. They stay valid
+   * as long as the channel. */
+  fw_bytes_t ack;
+  fw_bytes_t nack;
 } fw_options_t;
 
 /* A connected pair of channel sockets, close-on-exec. Adopted by nobody yet. */
@@ -163,6 +179,8 @@ int fw_socketpair(int fds[2]);
 int fw_fd_is_socket(int fd, uint64_t inode);
 /* st_ino, or 0 when fd is not open. */
 uint64_t fw_fd_inode(int fd);
+/* A close-on-exec duplicate, or a negative errno. */
+int fw_fd_dup(int fd);
 /* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
 int fw_program_is_privileged(const char* path);
 
@@ -200,6 +218,14 @@ int fw_channel_adopt(fw_channel_t* channel, uint64_t id);
 int fw_channel_taken(fw_channel_t* channel, uint64_t id);
 /* An arrived handle does not reach one; closes the descriptor unless it was adopted. */
 int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t reason);
+/* Node's wire: the message that on_message reported with handle id `id`, or without one (0), turned out to carry a
+ * handle of this fw_handle_type_t (0: unknown). To be called before on_batch returns. Answers the peer. The id of
+ * the handle for fw_channel_adopt(), 0 when it was refused, UV_ENOENT when it did not come and will be sent
+ * again, UV_EPROTO when the peer did not wait for an answer before. */
+int64_t fw_channel_claim(fw_channel_t* channel, fw_lane_t lane, uint64_t id, uint8_t type);
+/* Node's wire: a message said that a handle of ours reached the peer, or did not. Ignored when nothing is to be
+ * acknowledged. */
+void fw_channel_acknowledged(fw_channel_t* channel, int is_ack);
 /* The process has a descriptor free again: look whether missing ones can be had now. */
 void fw_channel_retry_missing(fw_channel_t* channel);
 

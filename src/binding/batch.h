@@ -16,7 +16,15 @@
 class Batch {
 public:
   enum { kHasHandle = 16, kInternal = 32, kJoined = 64 };
-  enum Event { kSettled = 1, kCounts = 2, kWritesDone = 3, kLost = 4, kHello = 5, kEnding = 6 };
+  enum Event {
+    kSettled = 1,
+    kCounts = 2,
+    kWritesDone = 3,
+    kLost = 4,
+    kHello = 5,
+    kEnding = 6,
+    kNack = 7
+  };
 
   // Opens a handle scope that stays open until Take().
   void Add(napi_env env, const fw_message_t& message);

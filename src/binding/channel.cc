@@ -53,6 +53,11 @@ fw_handle_out_t HandleOut(const Napi::Object& object) {
   return handle;
 }
 
+std::vector<uint8_t> BytesOf(const Napi::Value& value) {
+  Napi::Uint8Array bytes = value.As<Napi::Uint8Array>();
+  return {bytes.Data(), bytes.Data() + bytes.ByteLength()};
+}
+
 bool IsOneByte(const char16_t* text, size_t length) {
   char16_t all = 0;
   for (size_t i = 0; i < length; i++) all |= text[i];
@@ -68,6 +73,8 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::Deliver>("deliver"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
                       InstanceMethod<&Channel::Adopt>("adopt"),
+                      InstanceMethod<&Channel::Claim>("claim"),
+                      InstanceMethod<&Channel::Acknowledged>("acknowledged"),
                       InstanceMethod<&Channel::Taken>("taken"),
                       InstanceMethod<&Channel::Refuse>("refuse"),
                       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
@@ -103,8 +110,10 @@ Channel::Channel(const Napi::CallbackInfo& info)
   options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
   options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
   options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();
-  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts,   OnWritesDone, OnLost,   OnHello,
-                              OnEnding,  OnBatch,   OnProgress, OnEnd,        OnClosed, nullptr};
+  SetWire(given, &options);
+  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
+                              OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
+                              OnEnd,     OnClosed,  nullptr};
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
   if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
@@ -125,6 +134,16 @@ Channel::Channel(const Napi::CallbackInfo& info)
   }
   environment_->Add(this);
   Ref(); // an open channel is not collected
+}
+
+// { wire, ack?, nack? }: fw_wire_t, and the payloads of Node's acknowledgements.
+void Channel::SetWire(const Napi::Object& given, fw_options_t* options) {
+  options->wire = static_cast<fw_wire_t>(given.Get("wire").As<Napi::Number>().Uint32Value());
+  if (options->wire == FW_WIRE_NATIVE) return;
+  ack_ = BytesOf(given.Get("ack"));
+  nack_ = BytesOf(given.Get("nack"));
+  options->ack = {ack_.data(), ack_.size()};
+  options->nack = {nack_.data(), nack_.size()};
 }
 
 void Channel::CloseNow() {
@@ -200,6 +219,10 @@ void Channel::OnWritesDone(void* data, uint64_t id, int failed) {
 
 void Channel::OnLost(void* data, uint64_t id) {
   static_cast<Channel*>(data)->batch_.AddEvent(Batch::kLost, id, 0, 0);
+}
+
+void Channel::OnNack(void* data, uint64_t token, uint32_t count) {
+  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kNack, token, count, 0);
 }
 
 void Channel::OnHello(void* data, uint32_t pid) {
@@ -353,6 +376,19 @@ Napi::Value Channel::RunSizes(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::Adopt(const Napi::CallbackInfo& info) {
   return Status(info, core_ == nullptr ? UV_ENOENT : fw_channel_adopt(core_, Id(info[0])));
+}
+
+// claim(lane, id, type), see fw_channel_claim(); -1 after an end.
+Napi::Value Channel::Claim(const Napi::CallbackInfo& info) {
+  int64_t id = UV_EPROTO;
+  auto type = static_cast<uint8_t>(info[2].As<Napi::Number>().Uint32Value());
+  if (core_ != nullptr) id = fw_channel_claim(core_, Lane(info[0]), Id(info[1]), type);
+  return Napi::Number::New(info.Env(), static_cast<double>(id));
+}
+
+Napi::Value Channel::Acknowledged(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_acknowledged(core_, info[0].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
 }
 
 Napi::Value Channel::Taken(const Napi::CallbackInfo& info) {

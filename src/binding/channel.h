@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <string>
+#include <vector>
 
 #include "../forkwire.h"
 #include "batch.h"
@@ -29,6 +30,7 @@ private:
   static void OnCounts(void* data, uint64_t key, uint64_t count);
   static void OnWritesDone(void* data, uint64_t id, int failed);
   static void OnLost(void* data, uint64_t id);
+  static void OnNack(void* data, uint64_t token, uint32_t count);
   static void OnHello(void* data, uint32_t pid);
   static void OnEnding(void* data);
   static void OnBatch(void* data);
@@ -42,6 +44,8 @@ private:
   Napi::Value Deliver(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
   Napi::Value Adopt(const Napi::CallbackInfo& info);
+  Napi::Value Claim(const Napi::CallbackInfo& info);
+  Napi::Value Acknowledged(const Napi::CallbackInfo& info);
   Napi::Value Taken(const Napi::CallbackInfo& info);
   Napi::Value Refuse(const Napi::CallbackInfo& info);
   Napi::Value RetryMissing(const Napi::CallbackInfo& info);
@@ -59,6 +63,7 @@ private:
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
+  void SetWire(const Napi::Object& given, fw_options_t* options);
   void Call(const char* method, size_t n_args, const napi_value* args);
   void Call(const char* method);
   bool CanCall() const;
@@ -72,6 +77,8 @@ private:
   fw_channel_t* core_ = nullptr;
   Batch batch_;
   std::string trace_name_;
+  std::vector<uint8_t> ack_;
+  std::vector<uint8_t> nack_;
   napi_ref handler_ = nullptr;
   napi_async_context context_ = nullptr;
   Napi::Reference<Napi::Float64Array> state_;

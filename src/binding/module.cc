@@ -40,6 +40,11 @@ Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A close-on-exec duplicate, or a negative errno.
+Napi::Value DupFd(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), fw_fd_dup(Int(info[0])));
+}
+
 Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {
   std::string path = info[0].As<Napi::String>();
   return Napi::Boolean::New(info.Env(), fw_program_is_privileged(path.c_str()) != 0);
@@ -83,6 +88,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["inode"] = Napi::Function::New(env, Inode);
   exports["isSocket"] = Napi::Function::New(env, IsSocket);
   exports["closeFd"] = Napi::Function::New(env, CloseFd);
+  exports["dupFd"] = Napi::Function::New(env, DupFd);
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
   exports["processGroup"] = Napi::Function::New(env, ProcessGroup);
   exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);

@@ -7,6 +7,7 @@
 #include "ancillary.h"
 #include "channel_state.h"
 #include "fd_kind.h"
+#include "wire.h"
 
 #define READ_BUDGET ((size_t)256 << 10) /* bytes a wake-up reads before others get their turn */
 #define WRITE_BUDGET ((size_t)1 << 20)
@@ -16,6 +17,7 @@
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
+#define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
 
 uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
   return uv_now(channel->poll.loop);
@@ -25,7 +27,7 @@ uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
 
 static int wants_ref(const fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported) return 0;
-  return channel->is_referenced || channel->is_own_end || fw_write_queue_size(&channel->out) > 0;
+  return channel->is_referenced || channel->is_own_end || fw__wire_size(channel) > 0;
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b) {
@@ -38,6 +40,7 @@ static void on_timer(uv_timer_t* timer);
 static void update_timer(fw_channel_t* channel) {
   uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
                           earliest(channel->write_retry_at, channel->room_probe_at));
+  if (channel->node != NULL) due = earliest(due, fw__node_wire_due(channel->node));
   if (due == 0) {
     uv_timer_stop(&channel->timer);
     return;
@@ -51,7 +54,8 @@ static void on_poll(uv_poll_t* poll, int status, int events);
 /* Brings the loop's view in line with the channel's state. */
 void fw__channel_update_poll(fw_channel_t* channel) {
   if (channel->is_closing) return;
-  int events = (channel->is_eof ? 0 : UV_READABLE) | (channel->is_blocked ? UV_WRITABLE : 0);
+  int events = channel->is_blocked ? UV_WRITABLE : 0;
+  if (!channel->is_eof) events |= fw__wire_is_full(channel) ? UV_DISCONNECT : UV_READABLE;
   if (events == 0) uv_poll_stop(&channel->poll);
   else if (events != channel->poll_events) uv_poll_start(&channel->poll, events, on_poll);
   channel->poll_events = events;
@@ -96,7 +100,7 @@ void fw__channel_write(fw_channel_t* channel) {
   if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
   if (channel->did_shutdown) return; /* what may be due now, LANDED or CREDIT, nobody needs */
   if (channel->write_retry_at != 0) return;
-  int status = fw_write_queue_flush(&channel->out, channel->fd, WRITE_BUDGET, &written);
+  int status = fw__wire_flush(channel, WRITE_BUDGET, &written);
   if (written > 0) {
     channel->has_progress = 1;
     channel->last_write = uv_hrtime();
@@ -111,7 +115,7 @@ void fw__channel_write(fw_channel_t* channel) {
 
 /* The first send of a turn leaves at once, later ones together. */
 static void gather(fw_channel_t* channel) {
-  size_t size = fw_write_queue_size(&channel->out);
+  size_t size = fw__wire_size(channel);
   if (channel->is_synchronous) {
     fw_channels_flush(&channel, 1);
     return;
@@ -134,7 +138,7 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   struct iovec iov[2];
   fw_fd_set_t set;
   fw_fd_set_init(&set);
-  size_t n_iov = fw_read_queue_prepare(&channel->in, iov);
+  size_t n_iov = fw__wire_prepare(channel, iov);
   if (n_iov == 0) return UV_ENOMEM;
   *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
   ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
@@ -144,10 +148,11 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
     return UV_EOF;
   }
   *ret_size = (size_t)size;
-  if (set.present) *ret_room = SIZE_MAX; /* recvmsg stops behind descriptors: there may be more */
-  int status = fw_read_queue_received(&channel->in, (size_t)size, &set);
+  /* recvmsg stops behind descriptors: there may be more. */
+  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : SIZE_MAX;
+  int status = fw__wire_received(channel, (size_t)size, &set);
   if (status == UV_EPROTO) {
-    channel->violation = channel->in.violation;
+    channel->violation = *fw__wire_violation(channel);
     channel->is_violated = 1;
   }
   return status;
@@ -155,14 +160,14 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
 
 int fw__channel_read(fw_channel_t* channel, size_t budget) {
   size_t total = 0;
-  while (total < budget && !channel->is_closing) {
+  while (total < budget && !channel->is_closing && !fw__wire_is_full(channel)) {
     size_t size = 0;
     size_t room = 0;
     int status = receive(channel, &size, &room);
     if (status == UV_EAGAIN) return 0;
     if (status < 0) return 1; /* the end, a reset, a violation, no memory: nothing more is read */
     total += size;
-    if (size < room && room != SIZE_MAX) return 0;
+    if (room == STOP || (size < room && room != SIZE_MAX)) return 0;
   }
   return 0;
 }
@@ -193,6 +198,7 @@ void fw__channel_report_batch(fw_channel_t* channel) {
   channel->in_batch = 1;
   channel->callbacks.on_batch(channel->data);
   channel->in_batch = 0;
+  fw__wire_settle_batch(channel);
   if (channel->has_events) fw__channel_schedule(channel, 1); /* what listeners made happen */
   if (!channel->is_closing) fw__channel_write(channel);
 }
@@ -249,7 +255,7 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
     fw_channel_peer_died(channel);
     return;
   }
-  if (events & UV_READABLE) on_readable(channel, READ_BUDGET);
+  if (events & (UV_READABLE | UV_DISCONNECT)) on_readable(channel, READ_BUDGET);
   if (channel->is_closing || !(events & UV_WRITABLE)) return;
   channel->is_blocked = 0;
   fw__channel_write(channel);
@@ -284,6 +290,7 @@ static void on_timer(uv_timer_t* timer) {
     channel->write_retry_at = 0;
     fw__channel_write(channel);
   }
+  if (channel->node != NULL) fw__node_wire_on_time(channel, now);
   if (channel->deadline != 0 && channel->deadline <= now) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
@@ -328,6 +335,7 @@ static void free_channel(fw_channel_t* channel) {
   free(channel->peer_poll);
   fw_read_queue_free(&channel->in);
   fw_write_queue_free(&channel->out);
+  fw__node_wire_free(channel->node);
   fw_ledger_free(&channel->ledger);
   free(channel->counts);
   free(channel);
@@ -395,7 +403,7 @@ static int is_too_large(const fw_channel_t* channel, size_t size) {
 static int is_queue_full(const fw_channel_t* channel, fw_lane_t lane, size_t size) {
   uint64_t limit = channel->options.max_queue_bytes;
   return limit != 0 && lane == FW_LANE_USER &&
-         fw_write_queue_size(&channel->out) + FW_FRAME_HEADER_SIZE + size > limit;
+         fw__wire_size(channel) + FW_FRAME_HEADER_SIZE + size > limit;
 }
 
 /* Best effort: large payloads go faster through a large buffer. */
@@ -433,7 +441,9 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   init_options(channel, options);
   init_parts(channel);
   apply_limits(channel);
-  status = init_handles(channel, loop, fd);
+  int is_native = channel->options.wire == FW_WIRE_NATIVE;
+  if (!is_native) channel->node = fw__node_wire_new(channel);
+  status = is_native || channel->node != NULL ? init_handles(channel, loop, fd) : UV_ENOMEM;
   if (status < 0) {
     free_channel(channel);
     return status;
@@ -441,7 +451,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   channel->fd = fd;
   channel->is_referenced = 1;
   grow_send_buffer(fd);
-  fw__control_lay_hello(channel);
+  if (is_native) fw__control_lay_hello(channel);
   fw__channel_update_poll(channel);
   fw__channel_schedule(channel, 0);
   *ret_channel = channel;
@@ -452,7 +462,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
 
 uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size,
                           const fw_handle_out_t* handle) {
-  return fw_write_queue_begin(&channel->out, lane, max_size, handle);
+  return fw__wire_begin(channel, lane, max_size, handle);
 }
 
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
@@ -461,7 +471,7 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
   if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
   if (is_too_large(channel, whole)) return UV_EMSGSIZE;
   if (is_queue_full(channel, lane, whole)) return UV_ENOBUFS;
-  int status = fw_write_queue_commit(&channel->out, lane, encoding, size, handle);
+  int status = fw__wire_commit(channel, lane, encoding, size, handle);
   if (status == 0) gather(channel);
   return status;
 }
@@ -472,11 +482,11 @@ void fw_channel_flush(fw_channel_t* channel) {
 }
 
 size_t fw_channel_queued(const fw_channel_t* channel) {
-  return fw_write_queue_size(&channel->out);
+  return fw__wire_size(channel);
 }
 
 uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane) {
-  return channel->out.lanes[lane].n_written;
+  return fw__wire_written(channel, lane);
 }
 
 int fw_channel_is_broken(const fw_channel_t* channel) {
@@ -511,6 +521,7 @@ static fw_count_t* add_count(fw_channel_t* channel, uint64_t key) {
 
 int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
   if (channel->is_closing || channel->end_laid) return UV_EPIPE;
+  if (channel->node != NULL) return UV_ENOTSUP;
   fw_count_t* entry = find_count(channel, key);
   if (entry == NULL) entry = add_count(channel, key);
   if (entry == NULL) return UV_ENOMEM;
@@ -524,7 +535,7 @@ int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
 
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
   if (channel->is_closing) return;
-  fw_read_queue_deliver(&channel->in, lane, count, cost);
+  fw__wire_deliver(channel, lane, count, cost);
   if (!channel->in_batch) fw__channel_schedule(channel, 1);
 }
 
@@ -545,7 +556,9 @@ int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t re
 }
 
 void fw_channel_retry_missing(fw_channel_t* channel) {
-  if (channel->is_closing || channel->ledger.n_missing == 0) return;
+  if (channel->is_closing) return;
+  if (channel->node != NULL) fw__node_wire_retry(channel);
+  if (channel->ledger.n_missing == 0) return;
   channel->room_probe_ms = 0;
   channel->room_probe_at = fw__channel_now_ms(channel);
   update_timer(channel);

@@ -29,8 +29,9 @@ struct fw_channel_s {
   fw_options_t options;
 
   fw_ledger_t ledger;
-  fw_read_queue_t in;
+  fw_read_queue_t in; /* of the native wire */
   fw_write_queue_t out;
+  struct fw_node_wire_s* node; /* on stock Node's wire, else NULL */
 
   fw_count_t* counts; /* not told yet */
   size_t n_counts;

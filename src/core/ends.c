@@ -2,12 +2,13 @@
 #include <sys/socket.h>
 
 #include "channel_state.h"
+#include "wire.h"
 
 #define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
 
 int fw__channel_may_end(const fw_channel_t* channel) {
   return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
-         channel->ledger.n_adopted == 0 && fw_write_queue_is_laid(&channel->out);
+         channel->ledger.n_adopted == 0 && fw__wire_is_laid(channel);
 }
 
 static void report_end(fw_channel_t* channel, fw_end_t end) {
@@ -29,7 +30,7 @@ static void begin_ending(fw_channel_t* channel) {
 
 /* Nobody will take anything from us any more. */
 void fw__channel_return_everything(fw_channel_t* channel) {
-  fw_write_queue_cut(&channel->out);
+  fw__wire_cut(channel);
   fw_ledger_return_all(&channel->ledger);
 }
 
@@ -38,7 +39,7 @@ static void settle_peer_end(fw_channel_t* channel) {
   if (channel->peer_end_settled || channel->holds > 0 || channel->ledger.n_adopted > 0) return;
   if (fw_read_queue_is_holding(&channel->in)) return;
   channel->peer_end_settled = 1;
-  fw_read_queue_drop_messages(&channel->in);
+  fw__wire_drop_messages(channel);
   begin_ending(channel);
   fw__channel_return_everything(channel);
   fw__channel_write(channel);
@@ -48,7 +49,7 @@ static void settle_peer_end(fw_channel_t* channel) {
 /* The peer said END and shut its side down, and waits for what is left of our socket's writes. */
 static int owes_writes(const fw_channel_t* channel) {
   if (!channel->peer_end_settled || channel->is_broken || channel->is_violated) return 0;
-  return channel->ledger.n_writes_out > 0 || fw_write_queue_size(&channel->out) > 0;
+  return channel->ledger.n_writes_out > 0 || fw__wire_size(channel) > 0;
 }
 
 /* The stream is over. */
@@ -70,7 +71,7 @@ static void settle_eof(fw_channel_t* channel) {
 }
 
 static int is_outstanding(const fw_channel_t* channel) {
-  return !channel->end_laid || fw_write_queue_size(&channel->out) > 0 ||
+  return !channel->end_laid || fw__wire_size(channel) > 0 ||
          !fw_ledger_is_settled(&channel->ledger);
 }
 
@@ -78,7 +79,7 @@ static int is_outstanding(const fw_channel_t* channel) {
 static void give_up_waiting(fw_channel_t* channel) {
   channel->deadline = 0;
   if (!channel->end_laid) {
-    fw_write_queue_cut(&channel->out);
+    fw__wire_cut(channel);
     fw_ledger_return_queued(&channel->ledger);
     fw__channel_write(channel);
   }
@@ -87,7 +88,7 @@ static void give_up_waiting(fw_channel_t* channel) {
 
 /* Both said END: what is left to tell the other? */
 static void finish(fw_channel_t* channel) {
-  if (!channel->end_laid || fw_write_queue_size(&channel->out) > 0) return;
+  if (!channel->end_laid || fw__wire_size(channel) > 0) return;
   if (channel->ledger.n_writes_out > 0) return;
   if (channel->ledger.n_writes_in == 0 || channel->is_eof) {
     fw__channel_do_close(channel);
@@ -113,6 +114,10 @@ void fw__channel_advance(fw_channel_t* channel) {
       give_up_waiting(channel);
   }
   if (channel->is_closing) return;
+  if (channel->node != NULL && channel->is_own_end && channel->end_reported) {
+    fw__channel_do_close(channel); /* a stock peer has no END to answer */
+    return;
+  }
   if (channel->peer_end_settled) finish(channel);
   fw__channel_update_poll(channel);
 }
@@ -120,13 +125,14 @@ void fw__channel_advance(fw_channel_t* channel) {
 int fw_channel_end(fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
   channel->is_own_end = channel->end_wanted = 1;
-  fw_read_queue_drop_messages(&channel->in);
+  fw__wire_drop_messages(channel);
   channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
   fw__channel_write(channel);
   if (!is_outstanding(channel) && !channel->has_events) {
     channel->end_reported = 1;
     channel->deadline = 0;
     fw__channel_update_poll(channel);
+    if (channel->node != NULL) fw__channel_schedule(channel, 1);
     return 1;
   }
   fw__channel_schedule(channel, 1);

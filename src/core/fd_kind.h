@@ -18,8 +18,6 @@ typedef struct fw_fd_info_s {
 int fw_fd_identify(int fd, fw_fd_info_t* ret_info);
 /* Closes and leaves -1 behind; -1 is fine. */
 void fw_fd_close(int* fd);
-/* A close-on-exec duplicate, or a negative errno. */
-int fw_fd_dup(int fd);
 int fw_fd_set_cloexec(int fd);
 int fw_fd_set_nonblock(int fd);
 /* How many of `wanted` more descriptors this process could open now, found by opening them. */

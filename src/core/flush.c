@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "channel_state.h"
+#include "wire.h"
 
 #define FLUSH_READ_BUDGET ((size_t)1 << 20)
 #define SHORTAGE_MS 10
@@ -26,30 +27,32 @@ typedef struct {
 /* Without reading: what waits for credit goes on waiting. */
 static int is_written(const fw_channel_t* channel) {
   int can_go_on = channel->is_blocked || channel->write_retry_at != 0;
-  return is_over(channel) || fw_write_queue_size(&channel->out) == 0 || !can_go_on;
+  return is_over(channel) || fw__wire_size(channel) == 0 || !can_go_on;
 }
 
 static int is_landed(const fw_channel_t* channel) {
   if (is_over(channel)) return 1;
-  return fw_write_queue_size(&channel->out) == 0 && channel->ledger.n_resend == 0 &&
-         fw_ledger_all_landed(&channel->ledger);
+  if (fw__wire_size(channel) > 0) return 0;
+  if (channel->node != NULL) return fw__wire_is_laid(channel);
+  return channel->ledger.n_resend == 0 && fw_ledger_all_landed(&channel->ledger);
 }
 
 static int write_only(fw_channel_t* channel) {
-  size_t size = fw_write_queue_size(&channel->out);
+  size_t size = fw__wire_size(channel);
   channel->is_blocked = 0;
   channel->write_retry_at = 0;
   fw__channel_write(channel);
-  return fw_write_queue_size(&channel->out) != size;
+  return fw__wire_size(channel) != size;
 }
 
 static int write_and_read(fw_channel_t* channel) {
-  size_t size = fw_write_queue_size(&channel->out);
+  size_t size = fw__wire_size(channel);
   uint64_t landed = channel->ledger.landed_id;
+  if (channel->node != NULL) fw__node_wire_on_time(channel, now_ms());
   write_only(channel);
   if (fw__channel_read(channel, FLUSH_READ_BUDGET)) channel->is_eof = 1;
   if (!channel->is_eof) fw__channel_write(channel);
-  return fw_write_queue_size(&channel->out) != size || channel->ledger.landed_id != landed;
+  return fw__wire_size(channel) != size || channel->ledger.landed_id != landed;
 }
 
 static const flush_t write_out = {write_only, is_written, 0};
@@ -65,7 +68,8 @@ static void wait_for_any(fw_channel_t* const* channels, size_t n_channels, const
     short events = kind->events;
     if (channel->is_blocked) events |= POLLOUT;
     /* Short of descriptors on their way: nothing says when that ends. */
-    if (channel->write_retry_at != 0 && wait > SHORTAGE_MS) wait = SHORTAGE_MS;
+    int is_timed = channel->node != NULL && fw__node_wire_due(channel->node) != 0;
+    if ((channel->write_retry_at != 0 || is_timed) && wait > SHORTAGE_MS) wait = SHORTAGE_MS;
     entries[count++] = (struct pollfd){.fd = channel->fd, .events = events};
   }
   poll(entries, count, (int)wait);
@@ -116,7 +120,7 @@ void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
   for (size_t i = 0; i < n_channels; i++) {
     if (channels[i]->is_closing) continue;
     channels[i]->is_synchronous = 1;
-    fw_read_queue_drop_messages(&channels[i]->in);
+    fw__wire_drop_messages(channels[i]);
   }
   flush(channels, n_channels, &write_and_land);
   /* Should the loop go on after all, it goes on with the ends that were read here. */

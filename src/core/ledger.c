@@ -70,7 +70,7 @@ static int add_writes_out(fw_ledger_t* ledger, uint64_t token) {
   return 0;
 }
 
-static fw_writes_t* find_writes_out(fw_ledger_t* ledger, uint64_t token) {
+static fw_writes_t* find_writes_out(const fw_ledger_t* ledger, uint64_t token) {
   for (size_t i = 0; i < ledger->n_writes_out; i++)
     if (ledger->writes_out[i].token == token) return &ledger->writes_out[i];
   return NULL;
@@ -539,6 +539,11 @@ void fw_ledger_finish_writes(fw_ledger_t* ledger, uint64_t token, int failed) {
   writes->done = 1;
   writes->failed = failed != 0;
   ledger->n_writes_out_done++;
+}
+
+int fw_ledger_writes_failed(const fw_ledger_t* ledger, uint64_t token) {
+  const fw_writes_t* writes = find_writes_out(ledger, token);
+  return writes != NULL && writes->failed;
 }
 
 int fw_ledger_next_writes_done(fw_ledger_t* ledger, fw_writes_t* ret_writes) {

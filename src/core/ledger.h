@@ -171,6 +171,8 @@ size_t fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room);
 
 /* The writes of a sent handle are through. Before its frame was laid out it just loses its flag. */
 void fw_ledger_finish_writes(fw_ledger_t* ledger, uint64_t token, int failed);
+/* Whether the writes of a handle that is QUEUED have failed. */
+int fw_ledger_writes_failed(const fw_ledger_t* ledger, uint64_t token);
 /* The next WRITES_DONE to report; removes it. 1, or 0 when there is none. */
 int fw_ledger_next_writes_done(fw_ledger_t* ledger, fw_writes_t* ret_writes);
 

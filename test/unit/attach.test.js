@@ -23,14 +23,12 @@ describe('attach()', () => {
     assert.deepEqual([right.connected, right.channel], [false, null]);
   });
 
-  it('lets the two ends talk, each with its own serialization', async () => {
+  it("lets an 'advanced' end read what a 'json' end writes", async () => {
     const [left, right] = channelPair([{ serialization: 'advanced' }, {}]).map(
       ({ target }) => target,
     );
-    const [toRight, toLeft] = [once(right, 'message'), once(left, 'message')];
-    left.send(new Map([[1, 2n]]));
+    const toLeft = once(left, 'message');
     right.send(new Map([[1, 2n]]));
-    assert.deepEqual(await toRight, [new Map([[1, 2n]]), undefined]);
     assert.deepEqual(await toLeft, [{}, undefined]);
     left.disconnect();
     await once(right, 'disconnect');

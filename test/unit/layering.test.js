@@ -11,14 +11,19 @@ const ROOT = path.join(__dirname, '../..');
 const ALONE = ['buffer', 'frame', 'node_frame', 'ancillary', 'fd_kind', 'ledger', 'segment_pool'];
 const SHARED = [...ALONE, 'forkwire'];
 
-const CHANNEL = [...SHARED, 'read_queue', 'write_queue', 'channel_state'];
+const NODE = [...SHARED, 'node_reader', 'node_writer'];
+const CHANNEL = [...NODE, 'read_queue', 'write_queue', 'channel_state', 'node_wire', 'wire'];
 
 /** src/core/<name>.c and .h: the headers of this project that they may include, the functions of libuv they may call. */
 const CORE = {
   ...Object.fromEntries(ALONE.map((name) => [name, { headers: SHARED, uv: [] }])),
   read_queue: { headers: [...SHARED, 'read_queue'], uv: [] },
   write_queue: { headers: [...SHARED, 'write_queue'], uv: [] },
+  node_reader: { headers: [...SHARED, 'node_reader'], uv: [] },
+  node_writer: { headers: [...SHARED, 'node_writer'], uv: [] },
   channel_state: { headers: CHANNEL, uv: [] },
+  node_wire: { headers: CHANNEL, uv: [] },
+  wire: { headers: CHANNEL, uv: [] },
   control: { headers: CHANNEL, uv: [] },
   trace: { headers: CHANNEL, uv: [] },
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
@@ -72,7 +77,7 @@ function includesOf(text) {
   return [...lines].map(([, quote, name]) => ({ system: quote === '<', name }));
 }
 
-const ADDON_HEADER = /^(napi|node|v8|js_native)/;
+const ADDON_HEADER = /^(napi|node(_api|_buffer|_object_wrap|_version)?\.h$|v8|js_native)/;
 
 /** What is wrong with a file of src/core, as sentences. */
 function coreFaults(name, text) {
