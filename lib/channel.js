@@ -90,9 +90,10 @@ class Channel {
   }
 
   #countByAsking(serialization) {
-    this.#polls = new NodePolls((message) => {
-      if (this.#target.connected) this.send(message, undefined, { swallowErrors: true });
-    });
+    const send = (message) => this.send(message, undefined, { swallowErrors: true });
+    const canAsk = () => this.#target.connected;
+    const canAnswer = () => this.#target.connected && !this.#outbox.isStuck;
+    this.#polls = new NodePolls(send, canAsk, canAnswer);
     const report = () => this.#native.retryMissing(); // a socket closed: there is room for another
     this.#bookkeeping = new Bookkeeping(this.#target, report, this.#polls);
     const received = (key) => this.#bookkeeping.received(key);

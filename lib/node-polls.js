@@ -6,12 +6,24 @@
 const COUNT_LIMIT = 1000; // ms: then getConnections() is answered with what is known
 
 class NodePolls {
-  #send;
+  #sendNow;
+  #canAsk;
+  #canAnswer;
   #lists = new Map(); // key -> { list, count?, watch? }: questions under way
 
-  /** @param send(message) to the peer, without errors */
-  constructor(send) {
-    this.#send = send;
+  /**
+   * @param send(message) to the peer, without errors
+   * @param canAsk () => whether the channel is open
+   * @param canAnswer () => the same, and whether the peer reads what it asks for: answers must not pile up
+   */
+  constructor(send, canAsk, canAnswer) {
+    this.#sendNow = send;
+    this.#canAsk = canAsk;
+    this.#canAnswer = canAnswer;
+  }
+
+  #send(message) {
+    if (this.#canAsk()) this.#sendNow(message);
   }
 
   #questions(list) {
@@ -73,7 +85,7 @@ class NodePolls {
 
   /** Answers a question of the peer. */
   answer(message) {
-    this.#send(message);
+    if (this.#canAnswer()) this.#sendNow(message);
   }
 
   /** The channel ended: nobody answers any more. */

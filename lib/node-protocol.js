@@ -100,7 +100,9 @@ class NodeProtocol {
   interpret(entry) {
     const { message } = entry;
     if (!isOwn(message)) {
-      return { ...entry, handle: undefined, isInternal: isInternal(message) };
+      entry.handle = undefined;
+      entry.isInternal = isInternal(message);
+      return entry;
     }
     if (message.cmd === 'NODE_HANDLE') return this.#onHandle(entry);
     this.#onOwn(message);

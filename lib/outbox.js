@@ -12,6 +12,7 @@ const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, WAITS: 5, SIZE: 6 }
 
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
+const STUCK_MARK = 64 * HIGH_WATER_MARK;
 const UV_EPIPE = -32;
 
 /** A queue whose shift() does not move what is behind. */
@@ -63,6 +64,11 @@ class Outbox {
     this.#needsDrain = true;
     this.#state[STATE.WAITS] = 1;
     return false;
+  }
+
+  /** Whether so much is queued that the peer must be said not to read. */
+  get isStuck() {
+    return this.#state[STATE.QUEUED] >= STUCK_MARK;
   }
 
   /** The peer does not read any more: what is sent from now on is lost. */

@@ -63,7 +63,8 @@ function drainBeforeExit(child, channel) {
       return;
     }
     channel.peerDied(() => {
-      if (exitCode === NO_ADDON_EXIT_CODE && channel.peerPid === 0) {
+      const saidNothing = channel.control.protocol === 'native' && channel.peerPid === 0;
+      if (exitCode === NO_ADDON_EXIT_CODE && saidNothing) {
         const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
         process.nextTick(report, child, error);
       }

@@ -55,6 +55,7 @@ static void on_poll(uv_poll_t* poll, int status, int events);
 void fw__channel_update_poll(fw_channel_t* channel) {
   if (channel->is_closing) return;
   int events = channel->is_blocked ? UV_WRITABLE : 0;
+  /* After a hang-up no more comes than what is there: that is read however much waits. */
   if (!channel->is_eof) events |= fw__wire_is_full(channel) ? UV_DISCONNECT : UV_READABLE;
   if (events == 0) uv_poll_stop(&channel->poll);
   else if (events != channel->poll_events) uv_poll_start(&channel->poll, events, on_poll);
@@ -160,7 +161,7 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
 
 int fw__channel_read(fw_channel_t* channel, size_t budget) {
   size_t total = 0;
-  while (total < budget && !channel->is_closing && !fw__wire_is_full(channel)) {
+  while (total < budget && !channel->is_closing) {
     size_t size = 0;
     size_t room = 0;
     int status = receive(channel, &size, &room);
