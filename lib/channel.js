@@ -163,9 +163,15 @@ class Channel {
       ? this.#protocol.wrap(message, payload, conversion.name, travel)
       : payload;
     this.#gathering.handOver();
-    const status = this.#native.send(lane, encoding, body, travel ?? undefined);
+    const status = travel
+      ? this.#sendWith(travel, lane, encoding, body)
+      : this.#native.send(lane, encoding, body);
     if (status < 0) this.#refused(status, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
+  }
+
+  #sendWith({ fd, dup, token, type, flags, key, buffered }, lane, encoding, body) {
+    return this.#native.send(lane, encoding, body, fd, dup, token, type, flags, key, buffered);
   }
 
   #travelOf(conversion, sendHandle, options) {
@@ -221,7 +227,10 @@ class Channel {
 
   #applyEvents(events) {
     for (let i = 0; i < events.length; i += 4) {
-      const [type, a, b, c] = events.slice(i, i + 4);
+      const type = events[i];
+      const a = events[i + 1];
+      const b = events[i + 2];
+      const c = events[i + 3];
       if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
       else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
       else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);

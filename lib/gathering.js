@@ -10,8 +10,8 @@ const { STATE } = require('./state');
 const TEXT_MAX = 2048;
 
 const GATHER_SIZE = 16_000; // characters that are worth a write
-const GATHER_MS = 0.05; // since the first of them: then they leave
-const MAX_STRIDE = 16; // the clock is read at least so often, in messages
+const GATHER_MS = 0.05; // since some were handed over
+const MAX_STRIDE = 8; // the clock is read at least so often, in messages
 
 const isOff = isDisabled('gathering');
 
@@ -43,31 +43,32 @@ class Gathering {
 
   /** @param text JSON, which has no line break */
   add(text) {
-    if (this.#texts === '') {
-      this.#begin(text);
-      return;
-    }
-    this.#texts += `\n${text}`;
-    if (this.#texts.length >= GATHER_SIZE || (--this.#left === 0 && this.#isLate()))
+    const isFirst = !this.#isScheduled;
+    this.#texts = this.#texts === '' ? text : `${this.#texts}\n${text}`;
+    if (isFirst) this.#begin();
+    else if (this.#texts.length >= GATHER_SIZE || (--this.#left === 0 && this.#isLate())) {
       this.handOver();
+    }
   }
 
-  #begin(text) {
-    this.#texts = text;
-    this.#since = performance.now();
-    this.#stride = this.#left = 1;
-    if (this.#isScheduled) return;
+  /** The addon knows whether the last write is so long ago that this one is not to wait. */
+  #begin() {
     this.#isScheduled = true;
     waiting.add(this);
     process.nextTick(handOverInTick, this);
+    this.handOver();
+    this.#since = performance.now();
+    this.#stride = this.#left = 1;
   }
 
   /** While messages come fast, the clock is read less and less often: it costs more than one of them. */
   #isLate() {
-    if (performance.now() - this.#since > GATHER_MS) return true;
-    this.#stride = Math.min(this.#stride * 2, MAX_STRIDE);
+    const now = performance.now();
+    const isLate = now - this.#since > GATHER_MS;
+    if (isLate) this.#since = now;
+    this.#stride = isLate ? 1 : Math.min(this.#stride * 2, MAX_STRIDE);
     this.#left = this.#stride;
-    return false;
+    return isLate;
   }
 
   /** To the addon, which knows when they are to be written. Everything that is sent otherwise comes behind them. */

@@ -36,20 +36,18 @@ Napi::Value Status(const Napi::CallbackInfo& info, int status) {
   return Napi::Number::New(info.Env(), status);
 }
 
-// { fd, dup, token, type, flags, key?, buffered? }
-fw_handle_out_t HandleOut(const Napi::Object& object) {
+// Arguments 3 to 9 of send(): looking them up by name would cost more than all else that is done here.
+fw_handle_out_t HandleOut(const Napi::CallbackInfo& info) {
   fw_handle_out_t handle = {};
-  handle.fd = object.Get("fd").As<Napi::Number>().Int32Value();
-  handle.dup = object.Get("dup").As<Napi::Boolean>().Value();
-  handle.token = Id(object.Get("token"));
-  handle.type = static_cast<uint8_t>(object.Get("type").As<Napi::Number>().Uint32Value());
-  handle.flags = static_cast<uint8_t>(object.Get("flags").As<Napi::Number>().Uint32Value());
-  Napi::Value key = object.Get("key");
+  handle.fd = info[3].As<Napi::Number>().Int32Value();
+  handle.dup = info[4].As<Napi::Boolean>().Value();
+  handle.token = Id(info[5]);
+  handle.type = static_cast<uint8_t>(info[6].As<Napi::Number>().Uint32Value());
+  handle.flags = static_cast<uint8_t>(info[7].As<Napi::Number>().Uint32Value());
   bool lossless;
-  if (key.IsBigInt()) handle.key = key.As<Napi::BigInt>().Uint64Value(&lossless);
-  Napi::Value buffered = object.Get("buffered");
-  if (buffered.IsTypedArray()) {
-    Napi::Uint8Array bytes = buffered.As<Napi::Uint8Array>();
+  if (info[8].IsBigInt()) handle.key = info[8].As<Napi::BigInt>().Uint64Value(&lossless);
+  if (info[9].IsTypedArray()) {
+    Napi::Uint8Array bytes = info[9].As<Napi::Uint8Array>();
     handle.buffered = bytes.Data();
     handle.buffered_size = static_cast<uint32_t>(bytes.ByteLength());
   }
@@ -208,8 +206,9 @@ bool Channel::CanCall() const {
   if (batch_.IsOpen()) return true;
   napi_handle_scope scope;
   napi_open_handle_scope(Env(), &scope);
+  // The cheapest of the calls that fail where JavaScript cannot run.
   bool can = napi_get_reference_value(Env(), handler_, &handler) == napi_ok &&
-             napi_has_named_property(Env(), handler, "onBatch", &has) == napi_ok;
+             napi_strict_equals(Env(), handler, handler, &has) == napi_ok;
   napi_close_handle_scope(Env(), scope);
   return can;
 }
@@ -386,14 +385,14 @@ int Channel::SendPayload(fw_lane_t lane, int encoding, Napi::Value payload,
                    handle);
 }
 
-// send(lane, encoding, payload, handle | undefined): 0 or a negative errno. Encoding LATIN1 stands
+// send(lane, encoding, payload [, fd, dup, token, type, flags, key, buffered]): 0 or a negative errno. Encoding LATIN1 stands
 // for any string.
 Napi::Value Channel::Send(const Napi::CallbackInfo& info) {
   if (core_ == nullptr) return Status(info, UV_EPIPE);
   fw_handle_out_t handle;
   const fw_handle_out_t* given = nullptr;
-  if (info[3].IsObject()) {
-    handle = HandleOut(info[3].As<Napi::Object>());
+  if (info.Length() > 3) {
+    handle = HandleOut(info);
     given = &handle;
   }
   int status = SendPayload(Lane(info[0]), info[1].As<Napi::Number>().Int32Value(), info[2], given);

@@ -13,6 +13,8 @@
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
+#define GATHER_HANDLES_NS \
+  500000 /* the same with handles, which take longer to send and to receive */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
@@ -113,6 +115,10 @@ void fw__channel_write(fw_channel_t* channel) {
   fw__channel_update_poll(channel);
 }
 
+static uint64_t gather_ns(const fw_channel_t* channel) {
+  return channel->ledger.queued_head != NULL ? GATHER_HANDLES_NS : GATHER_NS;
+}
+
 /* The first send of a turn leaves at once, later ones together. */
 static void gather(fw_channel_t* channel) {
   size_t size = fw__wire_size(channel);
@@ -121,7 +127,7 @@ static void gather(fw_channel_t* channel) {
     return;
   }
   if (!channel->wrote_this_turn || size >= GATHER_SIZE ||
-      uv_hrtime() - channel->last_write > GATHER_NS) {
+      uv_hrtime() - channel->last_write > gather_ns(channel)) {
     channel->wrote_this_turn = 1;
     fw__channel_write(channel);
   } else if (channel->gathered_at == 0) {
