@@ -60,6 +60,7 @@
         'src/core/node_reader.c',
         'src/core/node_wire.c',
         'src/core/node_writer.c',
+        'src/core/spin.c',
         'src/core/trace.c',
       ],
     },

@@ -6,6 +6,7 @@
 const binding = require('./binding');
 const { Channel } = require('./channel');
 const { flushAtExit } = require('./exit-flush');
+const { handOverAll } = require('./gathering');
 const { install } = require('./target');
 
 /**
@@ -17,8 +18,13 @@ const { install } = require('./target');
 function attach(target, options) {
   const channel = new Channel(binding, target, options);
   install(target, channel);
-  flushAtExit(binding.flushAll, binding.processGroup);
+  flushAtExit(flushAll, binding.processGroup);
   return channel;
+}
+
+function flushAll(isFinal) {
+  handOverAll();
+  binding.flushAll(isFinal);
 }
 
 const { closeFd, dupFd, inode, isPrivileged, isSocket, socketPair } = binding;

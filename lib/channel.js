@@ -7,7 +7,9 @@ const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
+const { disabledInAddon } = require('./features');
 const errors = require('./errors');
+const { Gathering } = require('./gathering');
 const handles = require('./handles');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
@@ -15,8 +17,9 @@ const { checkMessage, isInternal } = require('./messages');
 const { countClose } = require('./node-internals');
 const { NodePolls } = require('./node-polls');
 const { NodeProtocol, nodeWireOptions } = require('./node-protocol');
-const { Outbox, STATE } = require('./outbox');
-const { codecs, nodeCodecs } = require('./serialization');
+const { Outbox } = require('./outbox');
+const { JSON_TEXT, codecs, encodingOf, nodeCodecs } = require('./serialization');
+const { STATE } = require('./state');
 
 const LANE = { USER: 0, INTERNAL: 1 };
 const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
@@ -26,6 +29,7 @@ const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 const UV_EPIPE = -32;
 const UV_EMSGSIZE = -90;
 const UV_ENOBUFS = -105;
+
 class Channel {
   #target;
   #native;
@@ -35,6 +39,7 @@ class Channel {
   #bookkeeping;
   #arrivals;
   #inbox;
+  #gathering;
   #outbox;
   #resource = new AsyncResource('FORKWIRE');
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
@@ -64,6 +69,7 @@ class Channel {
       ...(isNative ? {} : nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
+      disabled: disabledInAddon(),
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;
@@ -79,7 +85,8 @@ class Channel {
       this.#resource.runInAsyncScope(method, receiver, ...args);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
     this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext, interpret);
-    this.#outbox = new Outbox(this.#native, state);
+    this.#gathering = new Gathering(this.#native, state);
+    this.#outbox = new Outbox(this.#native, state, this.#gathering);
     this.control = new Control(this.#native, wire);
     target.on('newListener', () => this.#inbox.listenerAdded());
   }
@@ -132,20 +139,40 @@ class Channel {
     const conversion = sendHandle ? handles.conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
-    let payload = this.#codec.payloadOf(message);
-    const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
-    if (travel && this.#protocol) {
-      payload = this.#protocol.wrap(message, payload, conversion.name, travel);
+    const payload = this.#codec.payloadOf(message);
+    const encoding = encodingOf(message, payload);
+    const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
+    if (isText && this.#gathering.wants(payload)) {
+      this.#gathering.add(payload);
+      this.#accepted(lane, message, null, options, callback);
+    } else {
+      this.#sendAlone(lane, encoding, payload, {
+        message,
+        conversion,
+        sendHandle,
+        options,
+        callback,
+      });
     }
-    const status = this.#native.send(
-      lane,
-      this.#codec.encodingOf(message),
-      payload,
-      travel ?? undefined,
-    );
+    return this.#outbox.hasRoom();
+  }
+
+  #sendAlone(lane, encoding, payload, { message, conversion, sendHandle, options, callback }) {
+    const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
+    const isWrapped = travel !== null && this.#protocol !== null;
+    const body = isWrapped
+      ? this.#protocol.wrap(message, payload, conversion.name, travel)
+      : payload;
+    this.#gathering.handOver();
+    const status = travel
+      ? this.#sendWith(travel, lane, encoding, body)
+      : this.#native.send(lane, encoding, body);
     if (status < 0) this.#refused(status, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
-    return this.#outbox.hasRoom();
+  }
+
+  #sendWith({ fd, dup, token, type, flags, key, buffered }, lane, encoding, body) {
+    return this.#native.send(lane, encoding, body, fd, dup, token, type, flags, key, buffered);
   }
 
   #travelOf(conversion, sendHandle, options) {
@@ -201,7 +228,10 @@ class Channel {
 
   #applyEvents(events) {
     for (let i = 0; i < events.length; i += 4) {
-      const [type, a, b, c] = events.slice(i, i + 4);
+      const type = events[i];
+      const a = events[i + 1];
+      const b = events[i + 2];
+      const c = events[i + 3];
       if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
       else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
       else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);
@@ -262,6 +292,7 @@ class Channel {
   /** Flushes, then says END; delivers nothing any more. 'disconnect' follows. */
   disconnect() {
     this.#inbox.dropParked();
+    this.#gathering.handOver();
     if (!this.#native.end()) return;
     this.#target.channel = null;
     process.nextTick(() => this.#finish(END.OWN));

@@ -173,9 +173,11 @@ const byType = new Map(
   Object.values(conversions).map((conversion) => [conversion.type, conversion]),
 );
 
+const all = Object.values(conversions);
+
 /** The entry of the table for an object; throws for what cannot be sent. */
 function conversionOf(object) {
-  for (const conversion of Object.values(conversions)) {
+  for (const conversion of all) {
     if (conversion.matches(object)) return conversion;
   }
   throw nodeError('ERR_INVALID_HANDLE_TYPE');

@@ -3,6 +3,8 @@
 // From a batch of the addon to 'message' and 'internalMessage' events: order, parking until somebody listens, and
 // the credit that goes back to the peer.
 
+const { AsyncResource } = require('node:async_hooks');
+const { Fifo } = require('./fifo');
 const { runNextTicks } = require('./node-internals');
 const { decode, decodeJoined } = require('./serialization');
 
@@ -12,8 +14,31 @@ const INTERNAL = 32;
 const JOINED = 64;
 const ENCODING = 15;
 
-function emitInTick(inbox, entry) {
-  inbox.emit(entry);
+/** Messages of one lane that came together; one, where it has a handle. */
+class Run {
+  #at = 0;
+  #share;
+
+  /** @param cost of all of them, as far as the credit goes: each counts the same, the sum is what must be right */
+  constructor(messages, cost, isInternal, handle) {
+    this.messages = messages;
+    this.isInternal = isInternal;
+    this.handle = handle;
+    this.cost = cost;
+    this.#share = Math.floor(cost / messages.length);
+  }
+
+  get isThrough() {
+    return this.#at === this.messages.length;
+  }
+
+  /** The next message; its cost is in `lastCost`. */
+  take() {
+    const message = this.messages[this.#at++];
+    this.lastCost = this.isThrough ? this.cost : this.#share;
+    this.cost -= this.lastCost;
+    return message;
+  }
 }
 
 class Inbox {
@@ -22,8 +47,10 @@ class Inbox {
   #arrivals;
   #runInContext;
   #interpret;
-  #arrived = []; // entries that no turn looked at yet
-  #parked = []; // user entries that wait for a listener, or behind a handle that is not usable yet
+  #arrived = new Fifo(); // runs that no turn looked at yet
+  #parked = new Fifo(); // runs of user messages that wait for a listener, or behind a handle that is not usable yet
+  #counts = [0, 0]; // messages per lane that were delivered and not credited yet
+  #costs = [0, 0];
   #isWaiting = false; // for that handle
   #isScheduled = false;
   #isRunning = false;
@@ -31,9 +58,9 @@ class Inbox {
 
   /**
    * @param runInContext (function, receiver, ...args): in the channel's async context
-   * @param interpret what is to be delivered of a decoded entry, or null; by default all of it
+   * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
-  constructor(target, native, arrivals, runInContext, interpret = (entry) => entry) {
+  constructor(target, native, arrivals, runInContext, interpret = null) {
     this.#target = target;
     this.#native = native;
     this.#arrivals = arrivals;
@@ -64,29 +91,34 @@ class Inbox {
         continue;
       }
       const handle = code & HAS_HANDLE ? items[i++] : undefined;
-      const message = decode(code & ENCODING, value);
-      this.#add({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
+      const messages = [decode(code & ENCODING, value)];
+      this.#add(new Run(messages, cost, (code & INTERNAL) !== 0, handle));
     }
   }
 
-  #add(entry) {
-    const wanted = this.#interpret(entry);
-    if (wanted) this.#arrived.push(wanted);
-    else this.#native.deliver(0, 1, entry.cost); // it was for the channel itself
+  #add(run) {
+    if (this.#interpret === null) this.#arrived.push(run);
+    else while (!run.isThrough) this.#addInterpreted(run);
   }
 
-  /** Messages that came joined cost the same each, as far as the credit goes: the sum is what must be right. */
+  #addInterpreted(run) {
+    const { isInternal, handle } = run;
+    const message = run.take();
+    const cost = run.lastCost;
+    const wanted = this.#interpret({ message, handle, cost, isInternal });
+    if (wanted) {
+      this.#arrived.push(new Run([wanted.message], cost, wanted.isInternal, wanted.handle));
+    } else this.#native.deliver(0, 1, cost); // it was for the channel itself
+  }
+
   #decodeRun(text, count, run, cost) {
-    const messages = [];
-    const share = Math.floor(cost / count);
-    const rest = cost - share * (count - 1);
+    const whole = [];
     try {
-      decodeJoined(text, count, () => this.#native.runSizes(run), messages);
-    } finally {
-      for (const [i, message] of messages.entries()) {
-        const own = i === count - 1 ? rest : share;
-        this.#add({ message, handle: undefined, cost: own, isInternal: false });
-      }
+      const messages = decodeJoined(text, count, () => this.#native.runSizes(run), whole);
+      this.#add(new Run(messages, cost, false, undefined));
+    } catch (error) {
+      if (whole.length > 0) this.#add(new Run(whole, cost, false, undefined));
+      throw error;
     }
   }
 
@@ -98,63 +130,62 @@ class Inbox {
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#runInContext(process.nextTick, process, () => this.#run());
+    this.#runInContext(process.nextTick, process, runInTick, this);
   }
 
   /** Any new listener may be one for 'message': it is added only after this event. */
   listenerAdded() {
-    if (this.#parked.length > 0) this.#schedule();
+    if (this.#parked.size > 0) this.#schedule();
   }
 
   get #canDeliver() {
     return !this.#isWaiting && this.#target.listenerCount('message') > 0;
   }
 
-  /** The next entry to emit, or undefined. User messages that cannot be delivered are parked on the way. */
-  #next(position) {
-    if (this.#parked.length > position.parked && this.#canDeliver) {
-      return this.#parked[position.parked++];
+  /** The queue whose first run has the next message to emit, or null. User messages that cannot be delivered are
+   * parked on the way. */
+  #next() {
+    if (this.#parked.size > 0 && this.#canDeliver) return this.#parked;
+    while (this.#arrived.size > 0) {
+      if (this.#arrived.first.isInternal) return this.#arrived;
+      if (this.#parked.size === 0 && this.#canDeliver) return this.#arrived;
+      this.#parked.push(this.#arrived.shift());
     }
-    while (position.arrived < this.#arrived.length) {
-      const entry = this.#arrived[position.arrived++];
-      if (entry.isInternal) return entry;
-      if (this.#parked.length === position.parked && this.#canDeliver) return entry;
-      this.#parked.push(entry);
-    }
-    return undefined;
+    return null;
   }
 
-  #run() {
+  run() {
     this.#isScheduled = false;
     if (this.#isRunning) return; // a tick between two messages: the loop below goes on
     this.#isRunning = true;
-    const position = { arrived: 0, parked: 0 };
-    const delivered = { counts: [0, 0], costs: [0, 0] };
     try {
-      let isFirst = true;
-      for (let entry = this.#next(position); entry; entry = this.#next(position)) {
-        const lane = entry.isInternal ? 1 : 0;
-        delivered.counts[lane]++;
-        delivered.costs[lane] += entry.cost;
-        // A tick for each, as in stock, so that each has an async context of its own; this one is the first's.
-        if (isFirst) this.emit(entry);
-        else this.#runInContext(process.nextTick, process, emitInTick, this, entry);
-        isFirst = false;
-        runNextTicks(); // and all that it queued, before the next one. The channel may end in it
-      }
+      for (let queue = this.#next(); queue !== null; queue = this.#next())
+        this.#deliverFirst(queue);
     } finally {
       this.#isRunning = false;
-      this.#afterRun(position, delivered);
+      this.#afterRun();
     }
   }
 
-  #afterRun(position, { counts, costs }) {
-    this.#arrived.splice(0, position.arrived);
-    this.#parked.splice(0, position.parked);
+  #deliverFirst(queue) {
+    const run = queue.first;
+    const message = run.take();
+    const lane = run.isInternal ? 1 : 0;
+    this.#counts[lane]++;
+    this.#costs[lane] += run.lastCost;
+    if (run.isThrough) queue.shift();
+    // Each has an async context of its own, as in stock, where each has a tick.
+    new AsyncResource('FORKWIREMESSAGE').runInAsyncScope(this.#emit, this, message, run);
+    runNextTicks(); // and all that it queued, before the next one. The channel may end in it
+  }
+
+  #afterRun() {
     for (const lane of [0, 1]) {
-      if (counts[lane] > 0) this.#native.deliver(lane, counts[lane], costs[lane]);
+      if (this.#counts[lane] === 0) continue;
+      this.#native.deliver(lane, this.#counts[lane], this.#costs[lane]);
+      this.#counts[lane] = this.#costs[lane] = 0;
     }
-    if (this.#arrived.length > 0 || (this.#parked.length > 0 && this.#canDeliver)) {
+    if (this.#arrived.size > 0 || (this.#parked.size > 0 && this.#canDeliver)) {
       this.#schedule(); // a listener threw
     } else if (this.#isHolding && !this.#isScheduled) {
       this.#isHolding = false;
@@ -162,10 +193,10 @@ class Inbox {
     }
   }
 
-  emit({ message, handle, isInternal }) {
-    const event = isInternal ? 'internalMessage' : 'message';
-    if (handle === undefined) this.#target.emit(event, message, undefined);
-    else if (isInternal) this.#emitInternalWithHandle(message, handle);
+  #emit(message, { handle, isInternal }) {
+    if (handle === undefined) {
+      this.#target.emit(isInternal ? 'internalMessage' : 'message', message, undefined);
+    } else if (isInternal) this.#emitInternalWithHandle(message, handle);
     else this.#emitWithHandle(message, handle);
   }
 
@@ -183,7 +214,7 @@ class Inbox {
     this.#isWaiting = true;
     const goOn = () => {
       this.#isWaiting = false;
-      if (!this.#isRunning && this.#parked.length > 0) this.#schedule();
+      if (!this.#isRunning && this.#parked.size > 0) this.#schedule();
     };
     const ready = (object) => {
       goOn();
@@ -194,14 +225,18 @@ class Inbox {
 
   /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */
   dropParked() {
-    if (!this.#isRunning) this.#parked.length = 0;
+    if (!this.#isRunning) this.#parked.clear();
   }
 
   /** The channel is over: what nobody took is dropped. */
   end() {
-    this.#arrived.length = 0;
-    this.#parked.length = 0;
+    this.#arrived.clear();
+    this.#parked.clear();
   }
+}
+
+function runInTick(inbox) {
+  inbox.run();
 }
 
 module.exports = { Inbox };

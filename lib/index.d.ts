@@ -297,6 +297,12 @@ export interface ChannelOptions {
    * else `'node'`. With `'native'` the child must load the preload that is put into its NODE_OPTIONS.
    */
   channel?: 'native' | 'node' | undefined;
+  /**
+   * `'low'`: while parent and child answer each other in turn, both ends wait for the next message for up to 50
+   * microseconds without sleeping. That blocks the event loop for as long and shows as a busy process; it is left out where
+   * traffic looks different or the machine is busy, and an idle channel uses nothing.
+   */
+  latency?: 'low' | undefined;
   /** Limits of the flush at exit, on both ends. */
   exitFlush?: ExitFlush | undefined;
 }

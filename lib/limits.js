@@ -1,6 +1,6 @@
 'use strict';
 
-// The limits of a channel: what fork() and spawn() were given, checked, with defaults. Some bind both ends and are told
+// The limits of a channel, and how it waits: what fork() and spawn() were given, checked, with defaults. Some bind both ends and are told
 // to the child; the others are what this end allows itself or its peer.
 
 const {
@@ -49,6 +49,7 @@ const DEFAULTS = Object.freeze({
   exitTotal: 5000,
   refusedTypes: 0,
   isUntrusted: false,
+  lowLatency: 0,
 });
 
 const EVERY_TYPE = maskOf(HANDLE_KINDS.slice(1));
@@ -63,6 +64,7 @@ const UNTRUSTED = Object.freeze({
   exitTotal: 1000,
   refusedTypes: EVERY_TYPE,
   isUntrusted: true,
+  lowLatency: 0,
 });
 
 function maskOf(kinds) {
@@ -117,6 +119,13 @@ function isUntrusted({ untrusted = false, serialization }) {
   return untrusted;
 }
 
+/** 1 for latency: 'low': both ends wait for answers without sleeping. */
+function lowLatency({ latency }) {
+  if (latency === undefined) return 0;
+  if (latency === 'low') return 1;
+  throw invalidArgValue('options.latency', "must be undefined or 'low'", latency);
+}
+
 /** The limits among the options of fork() and spawn(), with defaults; throws for what is wrong. */
 function limitsOf(options) {
   const defaults = isUntrusted(options) ? UNTRUSTED : DEFAULTS;
@@ -131,6 +140,7 @@ function limitsOf(options) {
     exitTotal: integer('exitFlush.total', total, defaults.exitTotal),
     refusedTypes: refusedTypes(options.acceptHandles, defaults.refusedTypes),
     isUntrusted: defaults.isUntrusted,
+    lowLatency: lowLatency(options),
   };
 }
 
@@ -141,6 +151,7 @@ const SHARED = {
   'credit-handles': 'creditHandles',
   'exit-stall': 'exitStall',
   'exit-total': 'exitTotal',
+  'low-latency': 'lowLatency',
 };
 
 /** [name, value] of what the child is to be told: all that is not the default. */

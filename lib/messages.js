@@ -4,8 +4,6 @@
 
 const errors = require('./errors');
 
-const SENDABLE = ['string', 'object', 'number', 'boolean'];
-
 /** What stock emits as 'internalMessage'. */
 function isInternal(message) {
   if (message === null || typeof message !== 'object') return false;
@@ -15,8 +13,15 @@ function isInternal(message) {
 
 /** Throws what stock's send() throws for what is no message. */
 function checkMessage(message) {
-  if (message === undefined) throw errors.missingArg('message');
-  if (SENDABLE.includes(typeof message)) return;
+  switch (typeof message) {
+    case 'object':
+    case 'string':
+    case 'number':
+    case 'boolean':
+      return;
+    case 'undefined':
+      throw errors.missingArg('message');
+  }
   const expected = 'one of type string, object, number, or boolean';
   throw errors.invalidArgType('message', expected, message);
 }

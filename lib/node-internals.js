@@ -103,9 +103,12 @@ function partialCharacter(decoder) {
   return [decoder.lastChar.subarray(0, decoder.lastTotal - decoder.lastNeed)];
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** What a socket has read and nobody took, as bytes (`_readableState.buffer`: an array on newer versions). */
 function readableBytes(socket) {
-  const { buffer, bufferIndex = 0, decoder, encoding } = socket._readableState;
+  const { buffer, bufferIndex = 0, length, decoder, encoding } = socket._readableState;
+  if (length === 0 && !decoder) return NO_BYTES;
   const chunks = Array.isArray(buffer) ? buffer.slice(bufferIndex) : [...buffer];
   const bytes = chunks.map((chunk) =>
     typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk,

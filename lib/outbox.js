@@ -5,62 +5,34 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { errnoError, nodeError } = require('./errors');
-
-// Indexes of the state array that the addon keeps up to date.
-// WAITS is ours: whether progress is to be told.
-const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, WAITS: 5, SIZE: 6 };
+const { Fifo } = require('./fifo');
+const { STATE } = require('./state');
 
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
 const STUCK_MARK = 64 * HIGH_WATER_MARK;
 const UV_EPIPE = -32;
 
-/** A queue whose shift() does not move what is behind. */
-class Fifo {
-  #items = [];
-  #head = 0;
-
-  get size() {
-    return this.#items.length - this.#head;
-  }
-
-  get first() {
-    return this.#items[this.#head];
-  }
-
-  push(item) {
-    this.#items.push(item);
-  }
-
-  shift() {
-    const item = this.#items[this.#head];
-    this.#items[this.#head++] = undefined;
-    if (this.#head * 2 > this.#items.length) {
-      this.#items.splice(0, this.#head);
-      this.#head = 0;
-    }
-    return item;
-  }
-}
-
 class Outbox {
   #native;
   #state;
+  #gathering;
   #sent = [0, 0]; // messages per lane
-  #waiting = [new Fifo(), new Fifo()]; // per lane: { number, callback, resource, token }
+  #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, resource }
   #failed = new Map(); // token -> error, of messages dropped with their handle
   #isOver = null; // the error for what is not written, once nothing is any more
   #needsDrain = false;
 
   /** @param state Float64Array that `native` writes to */
-  constructor(native, state) {
+  constructor(native, state, gathering) {
     this.#native = native;
     this.#state = state;
+    this.#gathering = gathering;
   }
 
   /** Whether fewer bytes are queued than send() wants to return true for. Remembers that 'drain' is due. */
   hasRoom() {
-    if (this.#state[STATE.QUEUED] < HIGH_WATER_MARK) return true;
+    if (this.#state[STATE.QUEUED] + this.#gathering.size < HIGH_WATER_MARK) return true;
     this.#needsDrain = true;
     this.#state[STATE.WAITS] = 1;
     return false;
@@ -80,35 +52,39 @@ class Outbox {
   add(lane, callback, token) {
     const number = ++this.#sent[lane];
     if (typeof callback === 'function') {
-      process.nextTick(settleInTick, this, { lane, number, callback, token });
+      process.nextTick(settleInTick, this, { lane, number, callback, token, resource: null });
     }
   }
 
-  #outcome(entry) {
-    if (this.#state[STATE.WRITTEN + entry.lane] < entry.number) {
+  #outcome(request) {
+    if (this.#state[STATE.WRITTEN + request.lane] < request.number) {
       if (this.#isOver) return this.#isOver;
       return this.isBroken ? errnoError(UV_EPIPE, 'write') : undefined;
     }
-    if (entry.token === undefined) return null;
+    if (request.token === undefined) return null;
     // Dropped messages count as written; the event that says which was dropped may still be on its way.
     if (this.#state[STATE.EVENTS] > 0) return undefined;
-    if (!this.#failed.has(entry.token)) return null;
-    const error = this.#failed.get(entry.token);
-    this.#failed.delete(entry.token);
+    if (!this.#failed.has(request.token)) return null;
+    const error = this.#failed.get(request.token);
+    this.#failed.delete(request.token);
     return error;
   }
 
-  /** In the first tick after send(): the message leaves now if the kernel takes it. */
-  settle(entry) {
-    const waiting = this.#waiting[entry.lane];
-    if (this.#outcome(entry) === undefined) this.#native.flush();
-    const outcome = waiting.size > 0 && !this.#isOver ? undefined : this.#outcome(entry);
+  /** In the first tick after send(): the message leaves now if the kernel takes it, and all that were sent before. */
+  settle(request) {
+    const waiting = this.#waiting[request.lane];
+    if (this.#outcome(request) === undefined) {
+      this.#gathering.handOver();
+      this.#native.flush();
+    }
+    const outcome = waiting.size > 0 && !this.#isOver ? undefined : this.#outcome(request);
     if (outcome !== undefined) {
-      entry.callback(outcome);
+      const { callback } = request;
+      callback(outcome);
       return;
     }
-    entry.resource = new AsyncResource('FORKWIRESEND');
-    waiting.push(entry);
+    request.resource = new AsyncResource('FORKWIRESEND');
+    waiting.push(request);
     this.#state[STATE.WAITS] = 1;
   }
 
@@ -144,8 +120,8 @@ class Outbox {
   }
 }
 
-function settleInTick(outbox, entry) {
-  outbox.settle(entry);
+function settleInTick(outbox, request) {
+  outbox.settle(request);
 }
 
-module.exports = { Outbox, STATE };
+module.exports = { Outbox };

@@ -6,6 +6,9 @@
 const v8 = require('node:v8');
 const { isArrayBufferView } = require('node:util').types;
 const { forkwireError } = require('./errors');
+const { isDisabled } = require('./features');
+const { QUOTED_MAX, quoted } = require('./json-text');
+const { isPlainData, isPlainNumber } = require('./plain-data');
 
 const JSON_TEXT = 1;
 const LATIN1 = 2;
@@ -57,27 +60,40 @@ function stringify(message) {
   throw forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
 }
 
-// encode(message, emit): calls emit(encoding, payload); a string payload of LATIN1 may be any string.
-const codecs = {
-  json: {
-    encodingOf: (message) => (typeof message === 'string' ? LATIN1 : JSON_TEXT),
-    payloadOf: (message) => (typeof message === 'string' ? message : stringify(message)),
-  },
-  advanced: {
-    encodingOf(message) {
-      if (typeof message === 'string') return LATIN1;
-      return Buffer.isBuffer(message) ? BYTES : V8_VALUE;
-    },
-    payloadOf(message) {
-      return typeof message === 'string' || Buffer.isBuffer(message) ? message : serialize(message);
-    },
-  },
-};
+const hasTexts = !isDisabled('texts');
+const hasPlainData = !isDisabled('plain-data');
+
+/** A short string is JSON text, since texts travel together; a longer one goes as it is. */
+const stringPayload = (string) =>
+  hasTexts && string.length <= QUOTED_MAX ? quoted(string) : string;
+
+/** JSON text without JSON.stringify() where that is as good. */
+function jsonPayload(message) {
+  if (typeof message === 'string') return stringPayload(message);
+  if (typeof message === 'number' && hasTexts && Number.isFinite(message)) return `${message}`;
+  return stringify(message);
+}
+
+function advancedPayload(message) {
+  if (typeof message === 'string') return stringPayload(message);
+  if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
+  if (Buffer.isBuffer(message)) return message;
+  return hasPlainData && isPlainData(message) ? JSON.stringify(message) : serialize(message);
+}
+
+/** The encoding of what payloadOf() gave for a message. */
+function encodingOf(message, payload) {
+  if (payload === message) return typeof message === 'string' ? LATIN1 : BYTES;
+  return typeof payload === 'string' ? JSON_TEXT : V8_VALUE;
+}
+
+// payloadOf(message) gives a string or bytes. A string of encoding LATIN1 may be any string.
+const codecs = { json: { payloadOf: jsonPayload }, advanced: { payloadOf: advancedPayload } };
 
 // On stock Node's wire: no message goes as it is.
 const nodeCodecs = {
-  json: { encodingOf: () => JSON_TEXT, payloadOf: stringify },
-  advanced: { encodingOf: () => V8_VALUE, payloadOf: serialize },
+  json: { payloadOf: stringify },
+  advanced: { payloadOf: serialize },
 };
 
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
@@ -93,24 +109,22 @@ function decode(encoding, payload) {
   }
 }
 
-/** Appends to `messages` the `count` whose JSON texts were joined to an array; none of them leaves a string or a bracket
- * open. Where that does not parse, or not to as many, since one text may look like two, `sizes()` gives their
- * lengths: those before the broken one are appended, then it throws. */
-function decodeJoined(text, count, sizes, messages) {
+/** The messages whose JSON texts were joined to an array of `count`. Where that does not parse, or not to as many, since one
+ * text may look like two, `sizes()` gives their lengths: those before the broken one are appended to `whole`,
+ * then it throws. */
+function decodeJoined(text, count, sizes, whole) {
   try {
     const parsed = JSON.parse(text);
-    if (parsed.length === count) {
-      messages.push(...parsed);
-      return;
-    }
+    if (parsed.length === count) return parsed;
   } catch {
     // One of them is broken; the loop below finds out which.
   }
   let start = 1;
   for (const size of sizes()) {
-    messages.push(JSON.parse(text.slice(start, start + size)));
+    whole.push(JSON.parse(text.slice(start, start + size)));
     start += size + 1;
   }
+  return whole;
 }
 
 module.exports = {
@@ -125,4 +139,5 @@ module.exports = {
   decodeJoined,
   nodeCodecs,
   serialize,
+  encodingOf,
 };

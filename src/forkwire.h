@@ -21,6 +21,7 @@ extern "C" {
 #define FW_ENV_NAME "FORKWIRE_CHANNEL"
 #define FW_MAX_MESSAGE_SIZE ((size_t)1 << 30)
 #define FW_MIN_CREDIT ((size_t)512 << 10)
+#define FW_TEXT_MAX ((size_t)16384)
 
 typedef struct fw_channel_s fw_channel_t;
 
@@ -141,7 +142,7 @@ typedef struct fw_callbacks_s {
   void (*on_ending)(void* data);
   /* A read is through. */
   void (*on_batch)(void* data);
-  /* Bytes left from the loop: fw_channel_queued() or fw_channel_written() changed. */
+  /* Bytes left from the loop: fw_channel_queued(), _written() or _gathers() changed. */
   void (*on_progress)(void* data);
   /* Once, when nothing more will be delivered and every handle is settled (FW_END_OWN after
    * its time limit: those that are not yet are settled later). */
@@ -161,10 +162,11 @@ typedef struct fw_options_s {
   uint32_t credit_handles;    /* (512, which is also the most) */
   uint32_t refused_types;     /* 1 << fw_handle_type_t: handles that are refused (none) */
   uint32_t refused_encodings; /* 1 << fw_encoding_t: messages that break the channel (none) */
-  uint32_t end_stall_ms;     /* a flush before END without progress (5000) */
-  uint32_t exit_stall_ms;    /* fw_channels_flush() without progress; no default */
-  uint32_t exit_total_ms;    /* fw_channels_flush() in all; no default */
-  const char* trace_name;    /* "parent" or "child" in the wire log; may be NULL */
+  uint32_t end_stall_ms;      /* a flush before END without progress (5000) */
+  uint32_t exit_stall_ms;     /* fw_channels_flush() without progress; no default */
+  uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
+  int low_latency; /* waits for answers without sleeping while there are questions and answers (no) */
+  const char* trace_name; /* "parent" or "child" in the wire log; may be NULL */
   fw_wire_t wire;
   /* Node's wire: the payloads that acknowledge a handle, or say that it did not come. They stay valid
    * as long as the channel. */
@@ -198,6 +200,12 @@ uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
                       const fw_handle_out_t* handle);
+
+/* Small user messages without handles: JSON texts with a line break between each two, none longer than
+ * FW_TEXT_MAX. The same codes; UV_ENOMEM breaks the channel. */
+int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t size);
+/* Whether a small message that is sent now would wait for others of this turn. 1 or 0. */
+int fw_channel_gathers(const fw_channel_t* channel);
 
 /* Writes what is queued, as far as the kernel takes it. */
 void fw_channel_flush(fw_channel_t* channel);

@@ -159,7 +159,7 @@ void Batch::EndRun(napi_env env) {
 
 void Batch::Add(napi_env env, const fw_message_t& message) {
   Open(env);
-  if (IsJoinable(message)) {
+  if (joins && IsJoinable(message)) {
     Join(message);
     return;
   }

@@ -9,6 +9,8 @@
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
+constexpr uint32_t kDisableSpinning = 4;             // as in lib/features.js
+constexpr uint32_t kDisableJoining = 1 << 17;
 constexpr size_t kExactFrom = 1024; // longer texts are measured before they are encoded
 
 enum {
@@ -17,8 +19,9 @@ enum {
   kWrittenInternal = 2,
   kBroken = 3,
   kEvents = 4,
-  kWaits = 5 // written by JavaScript: progress is to be told
-};           // of the state array
+  kWaits = 5, // written by JavaScript: progress is to be told
+  kGathers = 6
+}; // of the state array, as in lib/state.js
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -33,20 +36,18 @@ Napi::Value Status(const Napi::CallbackInfo& info, int status) {
   return Napi::Number::New(info.Env(), status);
 }
 
-// { fd, dup, token, type, flags, key?, buffered? }
-fw_handle_out_t HandleOut(const Napi::Object& object) {
+// Arguments 3 to 9 of send(): looking them up by name would cost more than all else that is done here.
+fw_handle_out_t HandleOut(const Napi::CallbackInfo& info) {
   fw_handle_out_t handle = {};
-  handle.fd = object.Get("fd").As<Napi::Number>().Int32Value();
-  handle.dup = object.Get("dup").As<Napi::Boolean>().Value();
-  handle.token = Id(object.Get("token"));
-  handle.type = static_cast<uint8_t>(object.Get("type").As<Napi::Number>().Uint32Value());
-  handle.flags = static_cast<uint8_t>(object.Get("flags").As<Napi::Number>().Uint32Value());
-  Napi::Value key = object.Get("key");
+  handle.fd = info[3].As<Napi::Number>().Int32Value();
+  handle.dup = info[4].As<Napi::Boolean>().Value();
+  handle.token = Id(info[5]);
+  handle.type = static_cast<uint8_t>(info[6].As<Napi::Number>().Uint32Value());
+  handle.flags = static_cast<uint8_t>(info[7].As<Napi::Number>().Uint32Value());
   bool lossless;
-  if (key.IsBigInt()) handle.key = key.As<Napi::BigInt>().Uint64Value(&lossless);
-  Napi::Value buffered = object.Get("buffered");
-  if (buffered.IsTypedArray()) {
-    Napi::Uint8Array bytes = buffered.As<Napi::Uint8Array>();
+  if (info[8].IsBigInt()) handle.key = info[8].As<Napi::BigInt>().Uint64Value(&lossless);
+  if (info[9].IsTypedArray()) {
+    Napi::Uint8Array bytes = info[9].As<Napi::Uint8Array>();
     handle.buffered = bytes.Data();
     handle.buffered_size = static_cast<uint32_t>(bytes.ByteLength());
   }
@@ -58,10 +59,15 @@ std::vector<uint8_t> BytesOf(const Napi::Value& value) {
   return {bytes.Data(), bytes.Data() + bytes.ByteLength()};
 }
 
-bool IsOneByte(const char16_t* text, size_t length) {
+// All units of a text in one: which bits it needs.
+char16_t BitsOf(const char16_t* text, size_t length) {
   char16_t all = 0;
-  for (size_t i = 0; i < length; i++) all |= text[i];
-  return all < 256;
+  for (size_t i = 0; i < length; i++) all = static_cast<char16_t>(all | text[i]);
+  return all;
+}
+
+void Narrow(const char16_t* text, size_t length, uint8_t* ret_bytes) {
+  for (size_t i = 0; i < length; i++) ret_bytes[i] = static_cast<uint8_t>(text[i]);
 }
 
 } // namespace
@@ -69,6 +75,7 @@ bool IsOneByte(const char16_t* text, size_t length) {
 Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
   return DefineClass(env, "Channel",
                      {InstanceMethod<&Channel::Send>("send"),
+                      InstanceMethod<&Channel::SendTexts>("sendTexts"),
                       InstanceMethod<&Channel::Flush>("flush"),
                       InstanceMethod<&Channel::Deliver>("deliver"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
@@ -94,7 +101,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                      environment);
 }
 
-// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, trace }); trace names the peer in the wire
+// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, disabled, trace }); trace names the peer in the wire
 // log, '' means none.
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
@@ -114,6 +121,10 @@ Channel::Channel(const Napi::CallbackInfo& info)
   fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
                               OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
                               OnEnd,     OnClosed,  nullptr};
+  uint32_t disabled = given.Get("disabled").As<Napi::Number>().Uint32Value();
+  options.low_latency = given.Get("lowLatency").As<Napi::Number>().Uint32Value() != 0 &&
+                        (disabled & kDisableSpinning) == 0;
+  batch_.joins = (disabled & kDisableJoining) == 0;
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
   if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
@@ -159,6 +170,7 @@ void Channel::UpdateState() {
   state_data_[kWrittenInternal] = static_cast<double>(fw_channel_written(core_, FW_LANE_INTERNAL));
   state_data_[kBroken] = fw_channel_is_broken(core_);
   state_data_[kEvents] = static_cast<double>(batch_.CountEvents());
+  state_data_[kGathers] = fw_channel_gathers(core_);
   int64_t change = static_cast<int64_t>(queued) - reported_memory_;
   if (change > -kMemoryStep && change < kMemoryStep) return;
   int64_t total;
@@ -194,8 +206,9 @@ bool Channel::CanCall() const {
   if (batch_.IsOpen()) return true;
   napi_handle_scope scope;
   napi_open_handle_scope(Env(), &scope);
+  // The cheapest of the calls that fail where JavaScript cannot run.
   bool can = napi_get_reference_value(Env(), handler_, &handler) == napi_ok &&
-             napi_has_named_property(Env(), handler, "onBatch", &has) == napi_ok;
+             napi_strict_equals(Env(), handler, handler, &has) == napi_ok;
   napi_close_handle_scope(Env(), scope);
   return can;
 }
@@ -251,6 +264,7 @@ void Channel::OnBatch(void* data) {
 
 void Channel::OnProgress(void* data) {
   Channel* channel = static_cast<Channel*>(data);
+  channel->state_data_[kGathers] = fw_channel_gathers(channel->core_);
   if (channel->state_data_[kWaits] == 0 || !channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
@@ -294,16 +308,45 @@ void Channel::OnTrace(void*, const char* line) {
 
 // ----------------------------------------------------------- from JavaScript
 
+// Short texts are read as UTF-16 and narrowed here: V8 takes several times as long to write UTF-8.
+size_t Channel::ReadShort(napi_value text, size_t length, char16_t* ret_all) {
+  if (wide_.size() <= length) wide_.resize(length + 1);
+  napi_get_value_string_utf16(Env(), text, wide_.data(), length + 1, &length);
+  *ret_all = BitsOf(wide_.data(), length);
+  return length;
+}
+
 int Channel::SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle) {
   size_t length;
   size_t size;
+  char16_t all = 0xffff;
   napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
   size_t max_size = length * 3;
   if (length >= kExactFrom) napi_get_value_string_utf8(Env(), text, nullptr, 0, &max_size);
+  else ReadShort(text, length, &all);
+  bool is_ascii = all < 0x80;
+  if (is_ascii) max_size = length;
   uint8_t* room = fw_channel_begin(core_, lane, max_size + 1, handle); // N-API adds a NUL
   if (room == nullptr) return UV_ENOMEM;
-  napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(room), max_size + 1, &size);
+  if (is_ascii) Narrow(wide_.data(), size = length, room);
+  else napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(room), max_size + 1, &size);
   return fw_channel_commit(core_, lane, FW_ENCODING_JSON, size, handle);
+}
+
+// Valid until the next text is read.
+const uint8_t* Channel::ReadUtf8(napi_value text, size_t* ret_size) {
+  size_t length;
+  char16_t all;
+  napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
+  ReadShort(text, length, &all);
+  size_t max_size = all < 0x80 ? length : length * 3;
+  if (narrow_.size() <= max_size) narrow_.resize(max_size + 1);
+  *ret_size = length;
+  if (all < 0x80) Narrow(wide_.data(), length, narrow_.data());
+  else
+    napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(narrow_.data()), max_size + 1,
+                               ret_size);
+  return narrow_.data();
 }
 
 // One-byte strings go as Latin-1, others as UTF-16, which keeps lone surrogates.
@@ -312,12 +355,12 @@ int Channel::SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* 
   napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
   std::u16string wide(length + 1, u'\0');
   napi_get_value_string_utf16(Env(), text, &wide[0], length + 1, &length);
-  bool is_one_byte = IsOneByte(wide.data(), length);
+  bool is_one_byte = BitsOf(wide.data(), length) < 256;
   size_t size = is_one_byte ? length : length * 2;
   uint8_t* room = fw_channel_begin(core_, lane, size, handle);
   if (room == nullptr) return UV_ENOMEM;
   if (is_one_byte) {
-    for (size_t i = 0; i < length; i++) room[i] = static_cast<uint8_t>(wide[i]);
+    Narrow(wide.data(), length, room);
   } else {
     std::memcpy(room, wide.data(), size);
   }
@@ -342,17 +385,27 @@ int Channel::SendPayload(fw_lane_t lane, int encoding, Napi::Value payload,
                    handle);
 }
 
-// send(lane, encoding, payload, handle | undefined): 0 or a negative errno. Encoding LATIN1 stands
+// send(lane, encoding, payload [, fd, dup, token, type, flags, key, buffered]): 0 or a negative errno. Encoding LATIN1 stands
 // for any string.
 Napi::Value Channel::Send(const Napi::CallbackInfo& info) {
   if (core_ == nullptr) return Status(info, UV_EPIPE);
   fw_handle_out_t handle;
   const fw_handle_out_t* given = nullptr;
-  if (info[3].IsObject()) {
-    handle = HandleOut(info[3].As<Napi::Object>());
+  if (info.Length() > 3) {
+    handle = HandleOut(info);
     given = &handle;
   }
   int status = SendPayload(Lane(info[0]), info[1].As<Napi::Number>().Int32Value(), info[2], given);
+  UpdateState();
+  return Status(info, status);
+}
+
+// sendTexts(texts): as fw_channel_send_texts() wants them. What cannot be sent any more, its callbacks learn.
+Napi::Value Channel::SendTexts(const Napi::CallbackInfo& info) {
+  size_t size;
+  if (core_ == nullptr) return Status(info, UV_EPIPE);
+  const uint8_t* texts = ReadUtf8(info[0], &size);
+  int status = fw_channel_send_texts(core_, texts, size);
   UpdateState();
   return Status(info, status);
 }

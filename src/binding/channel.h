@@ -40,6 +40,7 @@ private:
   static void OnTrace(void* data, const char* line);
 
   Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value SendTexts(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   Napi::Value Deliver(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
@@ -68,6 +69,8 @@ private:
   void Call(const char* method);
   bool CanCall() const;
   int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
+  size_t ReadShort(napi_value text, size_t length, char16_t* ret_all);
+  const uint8_t* ReadUtf8(napi_value text, size_t* ret_size);
   int SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
   int SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
   int SendBytes(fw_lane_t lane, fw_encoding_t encoding, Napi::Uint8Array bytes,
@@ -79,6 +82,8 @@ private:
   std::string trace_name_;
   std::vector<uint8_t> ack_;
   std::vector<uint8_t> nack_;
+  std::vector<char16_t> wide_; // of one text, while it is encoded
+  std::vector<uint8_t> narrow_;
   napi_ref handler_ = nullptr;
   napi_async_context context_ = nullptr;
   Napi::Reference<Napi::Float64Array> state_;

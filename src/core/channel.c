@@ -13,6 +13,8 @@
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
+#define GATHER_HANDLES_NS \
+  500000 /* the same with handles, which take longer to send and to receive */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
@@ -114,6 +116,10 @@ void fw__channel_write(fw_channel_t* channel) {
   fw__channel_update_poll(channel);
 }
 
+static uint64_t gather_ns(const fw_channel_t* channel) {
+  return channel->ledger.queued_head != NULL ? GATHER_HANDLES_NS : GATHER_NS;
+}
+
 /* The first send of a turn leaves at once, later ones together. */
 static void gather(fw_channel_t* channel) {
   size_t size = fw__wire_size(channel);
@@ -122,7 +128,7 @@ static void gather(fw_channel_t* channel) {
     return;
   }
   if (!channel->wrote_this_turn || size >= GATHER_SIZE ||
-      uv_hrtime() - channel->last_write > GATHER_NS) {
+      uv_hrtime() - channel->last_write > gather_ns(channel)) {
     channel->wrote_this_turn = 1;
     fw__channel_write(channel);
   } else if (channel->gathered_at == 0) {
@@ -149,6 +155,7 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
     return UV_EOF;
   }
   *ret_size = (size_t)size;
+  channel->bytes_read += (size_t)size;
   /* recvmsg stops behind descriptors: there may be more. */
   if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : SIZE_MAX;
   int status = fw__wire_received(channel, (size_t)size, &set);
@@ -177,6 +184,7 @@ static void on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   if (channel->is_closing) return;
   channel->has_events = 1;
+  channel->spin.n_received++;
   channel->callbacks.on_message(channel->data, message);
 }
 
@@ -235,8 +243,7 @@ static void probe_room(fw_channel_t* channel) {
   watch_missing(channel);
 }
 
-static void on_readable(fw_channel_t* channel, size_t budget) {
-  if (fw__channel_read(channel, budget)) channel->is_eof = 1;
+void fw__channel_after_read(fw_channel_t* channel) {
   fw__channel_report_batch(channel);
   if (channel->is_closing) return;
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
@@ -244,6 +251,13 @@ static void on_readable(fw_channel_t* channel, size_t budget) {
   if (channel->is_closing) return;
   watch_missing(channel);
   fw__channel_advance(channel);
+}
+
+static void on_readable(fw_channel_t* channel) {
+  fw__channel_spin_begin(channel);
+  if (fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
+  fw__channel_after_read(channel);
+  if (channel->options.low_latency) fw__channel_spin(channel);
 }
 
 static void on_poll(uv_poll_t* poll, int status, int events) {
@@ -256,7 +270,7 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
     fw_channel_peer_died(channel);
     return;
   }
-  if (events & (UV_READABLE | UV_DISCONNECT)) on_readable(channel, READ_BUDGET);
+  if (events & (UV_READABLE | UV_DISCONNECT)) on_readable(channel);
   if (channel->is_closing || !(events & UV_WRITABLE)) return;
   channel->is_blocked = 0;
   fw__channel_write(channel);
@@ -475,6 +489,36 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
   int status = fw__wire_commit(channel, lane, encoding, size, handle);
   if (status == 0) gather(channel);
   return status;
+}
+
+static int queue_text(fw_channel_t* channel, const uint8_t* text, size_t size) {
+  uint8_t* room = fw__wire_begin(channel, FW_LANE_USER, size, NULL);
+  if (room == NULL) return UV_ENOMEM;
+  memcpy(room, text, size);
+  return fw__wire_commit(channel, FW_LANE_USER, FW_ENCODING_JSON, size, NULL);
+}
+
+int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t size) {
+  const uint8_t* end = texts + size;
+  if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
+  while (texts <= end) {
+    const uint8_t* stop = memchr(texts, '\n', (size_t)(end - texts));
+    if (stop == NULL) stop = end;
+    /* Some of them are queued and counted: without memory for the rest there is no way back. */
+    if (queue_text(channel, texts, (size_t)(stop - texts)) < 0) {
+      channel->is_broken = 1;
+      return UV_ENOMEM;
+    }
+    texts = stop + 1;
+  }
+  gather(channel);
+  return 0;
+}
+
+int fw_channel_gathers(const fw_channel_t* channel) {
+  return channel->wrote_this_turn && !channel->is_synchronous && !channel->is_broken &&
+         !channel->end_wanted && channel->options.max_queue_bytes == 0 &&
+         !is_too_large(channel, FW_TEXT_MAX);
 }
 
 void fw_channel_flush(fw_channel_t* channel) {

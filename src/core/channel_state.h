@@ -1,5 +1,5 @@
 /* The channel's inside, shared by channel.c (the event loop, the life), control.c (control frames), ends.c
- * (the end of a channel) and flush.c (that of the process). */
+ * (the end of a channel), flush.c (that of the process) and spin.c (low latency). */
 #ifndef FW_CHANNEL_STATE_H
 #define FW_CHANNEL_STATE_H
 
@@ -13,6 +13,14 @@ typedef struct fw_count_s {
   uint64_t key;
   uint64_t closed;
 } fw_count_t;
+
+/* What spin.c knows of the traffic. */
+typedef struct fw_spin_s {
+  uint32_t n_received;  /* messages of this turn */
+  uint64_t sent_before; /* user messages, before this turn */
+  uint32_t pause;       /* turns that are left out after a spin in vain */
+  uint32_t left_out;    /* of these, still to come */
+} fw_spin_t;
 
 struct fw_channel_s {
   uv_poll_t poll;
@@ -40,6 +48,8 @@ struct fw_channel_s {
   int has_events; /* something for on_batch */
   int in_batch;
   int has_progress; /* bytes left since the last on_progress */
+  uint64_t bytes_read;
+  fw_spin_t spin;
 
   /* Writing. */
   int wrote_this_turn;
@@ -87,6 +97,8 @@ void fw__control_lay_hello(fw_channel_t* channel);
 /* channel.c */
 /* Reads what is there, up to `budget` bytes, without reporting the batch. Whether the stream ended. */
 int fw__channel_read(fw_channel_t* channel, size_t budget);
+/* Delivers what was read, and does what is due afterwards. */
+void fw__channel_after_read(fw_channel_t* channel);
 /* Writes as far as the kernel takes it. */
 void fw__channel_write(fw_channel_t* channel);
 /* Progress was made: the time limit of an end begins anew. */
@@ -109,6 +121,12 @@ int fw__channel_may_end(const fw_channel_t* channel);
 void fw__channel_advance(fw_channel_t* channel);
 /* Nobody will take anything from us any more: what was not written is dropped, handles are returned. */
 void fw__channel_return_everything(fw_channel_t* channel);
+
+/* spin.c */
+/* Before a turn of reading. */
+void fw__channel_spin_begin(fw_channel_t* channel);
+/* Behind a turn of reading: waits for answers without sleeping, where that is worth it. */
+void fw__channel_spin(fw_channel_t* channel);
 
 /* descendant.c */
 /* A descriptor that becomes readable when that process dies; UV_ESRCH when it is no descendant of

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +28,12 @@ static int socket_family(int fd) {
 }
 
 static fw_fd_kind_t socket_kind(int fd) {
+#ifdef SO_PROTOCOL
+  /* One call says it for nearly all sockets that travel. */
+  int protocol = socket_option(fd, SO_PROTOCOL, -1);
+  if (protocol == IPPROTO_TCP) return FW_FD_TCP;
+  if (protocol == IPPROTO_UDP) return FW_FD_UDP;
+#endif
   int family = socket_family(fd);
   int type = socket_option(fd, SO_TYPE, -1);
   int is_inet = family == AF_INET || family == AF_INET6;

@@ -17,6 +17,7 @@ static int fake_poll(struct pollfd* entries, nfds_t count, int timeout);
 #include "../../src/core/ends.c"
 #define now_ms flush_now_ms
 #include "../../src/core/flush.c"
+#include "../../src/core/spin.c"
 #undef poll
 #undef now_ms
 #undef shutdown

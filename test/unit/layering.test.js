@@ -26,6 +26,7 @@ const CORE = {
   wire: { headers: CHANNEL, uv: [] },
   control: { headers: CHANNEL, uv: [] },
   trace: { headers: CHANNEL, uv: [] },
+  spin: { headers: CHANNEL, uv: ['uv_hrtime'] },
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
   descendant: { headers: CHANNEL, uv: [] },
   ends: { headers: CHANNEL, uv: [] },

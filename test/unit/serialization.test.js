@@ -7,19 +7,39 @@ const serialization = require('../../lib/serialization');
 const { BYTES, JSON_TEXT, LATIN1, UTF8, UTF16, V8_VALUE, codecs, decode, decodeJoined } =
   serialization;
 
+/** [encoding, payload] of a message. */
+function encode(codec, message) {
+  const payload = codec.payloadOf(message);
+  return [serialization.encodingOf(message, payload), payload];
+}
+
 /** What comes out at the other end; a string is what the addon makes of its bytes again. */
 function travelled(codec, message) {
-  return decode(codec.encodingOf(message), codec.payloadOf(message));
+  return decode(...encode(codec, message));
 }
 
 describe("the codec 'json'", () => {
   const { json } = codecs;
 
-  it('sends strings as they are and everything else as JSON text', () => {
-    assert.deepEqual([json.encodingOf('x'), json.payloadOf('x')], [LATIN1, 'x']);
-    for (const message of [1, true, null, {}, [], { a: [1] }, Buffer.from('x')]) {
-      assert.equal(json.encodingOf(message), JSON_TEXT);
-      assert.equal(json.payloadOf(message), JSON.stringify(message));
+  it('sends long strings as they are and everything else as JSON text', () => {
+    const long = 'x'.repeat(5000);
+    assert.deepEqual(encode(json, long), [LATIN1, long]);
+    const strings = ['', 'x', '"', 'a\\\n', '\u0000\u007f\u0085\u2028', 'ü日😀', '\ud800 \udc00'];
+    const numbers = [1, -0, 1.5e300, 5e-324, Number.NaN, Number.NEGATIVE_INFINITY, 0.1 + 0.2];
+    for (const message of [
+      ...strings,
+      ...numbers,
+      true,
+      null,
+      {},
+      [],
+      { a: [1] },
+      Buffer.from('x'),
+    ]) {
+      const [encoding, text] = encode(json, message);
+      assert.equal(encoding, JSON_TEXT);
+      assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(message)));
+      assert.ok(!text.includes('\n'), text);
     }
   });
 
@@ -39,12 +59,16 @@ describe("the codec 'json'", () => {
 describe("the codec 'advanced'", () => {
   const { advanced } = codecs;
 
-  it('sends strings and Buffers as they are, everything else as a V8 value', () => {
-    assert.equal(advanced.encodingOf('x'), LATIN1);
+  it('sends long strings and Buffers as they are, plain data as JSON, the rest as V8 values', () => {
     const buffer = Buffer.from('x');
-    assert.deepEqual([advanced.encodingOf(buffer), advanced.payloadOf(buffer)], [BYTES, buffer]);
-    for (const message of [1, null, {}, [buffer], new Uint8Array(1), new Map()]) {
-      assert.equal(advanced.encodingOf(message), V8_VALUE);
+    const long = 'x'.repeat(5000);
+    assert.deepEqual(encode(advanced, long), [LATIN1, long]);
+    assert.deepEqual(encode(advanced, buffer), [BYTES, buffer]);
+    for (const message of ['x', 1, null, true, {}, { a: [1, { b: null }] }]) {
+      assert.deepEqual(encode(advanced, message), [JSON_TEXT, JSON.stringify(message)]);
+    }
+    for (const message of [-0, Number.NaN, [buffer], new Uint8Array(1), new Map()]) {
+      assert.equal(encode(advanced, message)[0], V8_VALUE);
     }
   });
 
@@ -102,15 +126,14 @@ describe('decode()', () => {
 describe('decodeJoined()', () => {
   /** What is made of the texts, and what it throws. */
   function joined(texts) {
-    const messages = [];
-    let error = null;
+    const whole = [];
     const sizes = () => texts.map(({ length }) => length);
     try {
-      decodeJoined(`[${texts.join(',')}]`, texts.length, sizes, messages);
-    } catch (reason) {
-      error = reason;
+      const messages = decodeJoined(`[${texts.join(',')}]`, texts.length, sizes, whole);
+      return { messages, error: null };
+    } catch (error) {
+      return { messages: whole, error };
     }
-    return { messages, error };
   }
 
   it('gives one message a text', () => {

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The integration tests once with each fast path switched off: what they promise does not depend on one.
+#   scripts/test-disabled.sh [name ...]
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+source scripts/lib/steps.sh
+
+features=("$@")
+[ "${#features[@]}" -gt 0 ] || features=(gathering texts plain-data joining spinning)
+
+for feature in "${features[@]}"; do
+  step "tests without $feature" env FORKWIRE_DISABLE="$feature" \
+    timeout 900 node_modules/.bin/mocha "test/integration/**/*.test.js"
+done
+finish

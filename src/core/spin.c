@@ -1,0 +1,75 @@
+/* latency: 'low'. While two processes answer each other, going to sleep and being woken costs several times as much as
+ * the answer itself: this end then waits for a moment without sleeping, and gives its processor away meanwhile. */
+#include <sched.h>
+
+#include "channel_state.h"
+
+#define SPIN_NS 50000       /* for one answer */
+#define SPIN_TURN_NS 500000 /* for all answers of one turn: timers and other handles want theirs */
+#define SPIN_BUDGET ((size_t)64 << 10)
+#define FEW 2          /* messages that make a question or an answer */
+#define MAX_PAUSE 1024 /* turns without a spin, after many in vain */
+
+/* A message or two came, as many went, and nothing is left: the peer's turn. A stream never looks like that. */
+static int is_peers_turn(const fw_channel_t* channel) {
+  const fw_spin_t* spin = &channel->spin;
+  uint64_t sent = channel->out.lanes[FW_LANE_USER].n_queued - spin->sent_before;
+  if (spin->n_received == 0 || spin->n_received > FEW || sent == 0 || sent > FEW) return 0;
+  return fw_write_queue_size(&channel->out) == 0 && !channel->is_eof && !channel->end_wanted;
+}
+
+void fw__channel_spin_begin(fw_channel_t* channel) {
+  channel->spin.n_received = 0;
+  channel->spin.sent_before = channel->out.lanes[FW_LANE_USER].n_queued;
+}
+
+/* An answer to an answer leaves at once, too. */
+static void begin_turn(fw_channel_t* channel) {
+  fw__channel_spin_begin(channel);
+  channel->wrote_this_turn = 0;
+  channel->callbacks.on_progress(channel->data);
+}
+
+typedef enum { CAME, CAME_LATE, CAME_NOT } wait_t;
+
+/* sched_yield() is what keeps this from doing harm where the peer needs this very processor. Where others got it for
+ * longer, all are busy, and sleeping is as good. */
+static wait_t wait_for_answer(fw_channel_t* channel) {
+  uint64_t end = uv_hrtime() + SPIN_NS;
+  uint64_t before = channel->bytes_read;
+  int is_late;
+  do {
+    sched_yield();
+    if (fw__channel_read(channel, SPIN_BUDGET)) channel->is_eof = 1;
+    is_late = uv_hrtime() > end;
+    if (channel->is_eof || channel->bytes_read != before) return is_late ? CAME_LATE : CAME;
+  } while (!is_late);
+  return CAME_NOT;
+}
+
+/* A spin in vain: the next ones are left out, twice as many each time. */
+static void note_failure(fw_spin_t* spin) {
+  spin->pause = spin->pause == 0 ? 1 : spin->pause * 2;
+  if (spin->pause > MAX_PAUSE) spin->pause = MAX_PAUSE;
+  spin->left_out = spin->pause;
+}
+
+static int may_spin(fw_spin_t* spin) {
+  if (spin->left_out == 0) return 1;
+  spin->left_out--;
+  return 0;
+}
+
+void fw__channel_spin(fw_channel_t* channel) {
+  uint64_t end = 0;
+  while (!channel->is_closing && is_peers_turn(channel) && may_spin(&channel->spin)) {
+    if (end == 0) end = uv_hrtime() + SPIN_TURN_NS;
+    begin_turn(channel);
+    wait_t result = wait_for_answer(channel);
+    if (result == CAME) channel->spin.pause = 0;
+    else note_failure(&channel->spin);
+    if (result == CAME_NOT) return;
+    fw__channel_after_read(channel);
+    if (uv_hrtime() > end) return;
+  }
+}
