@@ -26,8 +26,10 @@ static const uint8_t types[N_SOCKETS] = {FW_HANDLE_SERVER, FW_HANDLE_SOCKET, FW_
 
 static input_t input;
 static fw_buffer_t pending;      /* bytes to be fed */
-static fw_fd_set_t next_set;     /* that leaves with the next of them; the channel's end owns them */
+static fw_fd_set_t next_set;     /* that leaves with the next of them */
+static int set_end;              /* whose descriptors those are: 0 the channel's, as received; 1 the peer's */
 static int sockets[N_SOCKETS];   /* of the channel's end */
+static uint32_t socket_ids[N_SOCKETS];
 static uint64_t next_id;         /* of a handle, where it is right */
 
 static void check(int is_true, const char* what) {
@@ -43,14 +45,23 @@ static uint8_t next_byte(void) {
 /* World and peer as they are when a run begins. */
 static void peer_begin(void) {
   world_begin();
-  for (int i = 0; i < N_SOCKETS; i++) sockets[i] = world_open((fw_fd_kind_t)kinds[i], i == 0);
+  for (int i = 0; i < N_SOCKETS; i++) {
+    sockets[i] = world_open((fw_fd_kind_t)kinds[i], i == 0);
+    socket_ids[i] = world_socket(sockets[i]);
+  }
   fw_fd_set_init(&next_set);
   fw_buffer_consume(&pending, fw_buffer_size(&pending));
   next_id = 1;
 }
 
-static void peer_end(void) {
+static void drop_set(void) {
+  world_end = set_end;
   fw_fd_set_drop(&next_set);
+  world_end = 0;
+}
+
+static void peer_end(void) {
+  drop_set();
   for (int i = 0; i < N_SOCKETS; i++) world_close(sockets[i]);
 }
 
@@ -177,11 +188,13 @@ static void attach(void) {
   size_t count = (shape & 7) % 6;
   if (next_set.present) return;
   next_set.truncated = (shape & 32) != 0;
+  world_end = set_end;
   for (size_t i = 0; i < count; i++) {
-    int fd = world_install(world_socket(sockets[((shape >> 3) + i) % N_SOCKETS]));
+    int fd = world_install(socket_ids[((shape >> 3) + i) % N_SOCKETS]);
     check(fd >= 0, "the world is too small");
     next_set.fds[next_set.count++] = fd;
   }
+  world_end = 0;
   next_set.present = count > 0 || next_set.truncated;
 }
 
