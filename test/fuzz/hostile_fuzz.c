@@ -182,7 +182,7 @@ static void act(uint8_t what) {
       hold_or_release(next_byte());
       break;
     case 6:
-      fw_channel_set_closed(channel, next_byte(), next_byte());
+      fw_channel_add_closed(channel, next_byte(), next_byte());
       break;
     case 7:
       fw_channel_writes_done(channel, next_byte(), what & 16);
@@ -338,6 +338,8 @@ static void finish(void) {
     world_now += 20;
     for (size_t i = 0; channel != NULL && i < n_ids; i++)
       fw_channel_refuse(channel, ids[i], FW_REFUSED_UNUSABLE);
+    for (uint64_t i = 0; channel != NULL && i < n_tokens; i++)
+      fw_channel_writes_done(channel, i, 1);
     check(world_now - start < PATIENCE_MS, "it does not come to its end");
   }
   for (size_t i = 0; i < n_tokens; i++) check(settled[i] == 2, "a handle was never settled");
