@@ -4,6 +4,7 @@
  * gone the channel comes to its end. */
 // fuzz-sources: src/core/buffer.c src/core/frame.c src/core/ledger.c src/core/read_queue.c src/core/write_queue.c
 // fuzz-sources: src/core/control.c src/core/trace.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
+// fuzz-sources: src/core/node_frame.c src/core/node_reader.c src/core/node_writer.c src/core/node_wire.c
 // fuzz-sources: test/fuzz/fake_loop.c
 #include "../../src/core/channel_state.h"
 #include "peer.h"
@@ -21,6 +22,8 @@ static int holds;
 static int is_exiting;
 static uint64_t ids[MAX_IDS]; /* handles that came with a message */
 static size_t n_ids;
+static uint64_t claims[MAX_IDS]; /* Node's wire: messages of the batch, which may say that they carry a handle */
+static size_t n_claims;
 static uint8_t settled[MAX_TOKENS]; /* by token: 1 sent, 2 settled */
 static size_t n_tokens;
 static volatile uint32_t sink;
@@ -39,6 +42,10 @@ static void on_message(void* data, const fw_message_t* message) {
   check(!is_ended && channel != NULL, "a message after the end");
   check(message->size <= channel->options.max_message_size, "a message above its limit");
   touch(message->data, message->size);
+  if (channel->options.wire != FW_WIRE_NATIVE) {
+    if (n_claims < MAX_IDS) claims[n_claims++] = message->handle == NULL ? 0 : message->handle->id;
+    return;
+  }
   if (message->handle == NULL) return;
   touch(message->handle->buffered, message->handle->buffered_size);
   check(message->handle->type != FW_HANDLE_SERVER || channel->options.refused_types == 0,
@@ -68,6 +75,11 @@ static void on_lost(void* data, uint64_t id) {
   check(id != 0, "nothing was lost");
 }
 
+static void on_nack(void* data, uint64_t token, uint32_t count) {
+  (void)data;
+  check(token < n_tokens && settled[token] == 1 && count > 0, "nothing to be sent again");
+}
+
 static void on_hello(void* data, uint32_t pid) {
   (void)data;
   sink += pid;
@@ -82,6 +94,13 @@ static void on_ending(void* data) {
 static void on_batch(void* data) {
   (void)data;
   check(channel != NULL, "a batch after the end");
+  for (size_t i = 0; i < n_claims && !channel->is_closing; i++) {
+    uint8_t what = next_byte();
+    if (what & 128) continue; /* a plain message */
+    int64_t id = fw_channel_claim(channel, FW_LANE_USER, claims[i], what % 8);
+    if (id > 0 && n_ids < MAX_IDS) ids[n_ids++] = (uint64_t)id;
+  }
+  n_claims = 0;
   act(next_byte());
 }
 
@@ -294,9 +313,21 @@ static void operate(void) {
 }
 
 static void open_channel(uint8_t shape) {
-  fw_callbacks_t callbacks = {on_message, on_settled, on_counts,   on_writes_done,
-                              on_lost,    on_hello,   on_ending,   on_batch,
-                              on_progress, on_end,    on_closed,   shape & 1 ? on_trace : NULL};
+  static const uint8_t ack[] = {'a', 'c', 'k'};
+  static const uint8_t nack[] = {'n', 'a', 'k'};
+  fw_callbacks_t callbacks = {.on_message = on_message,
+                              .on_settled = on_settled,
+                              .on_counts = on_counts,
+                              .on_writes_done = on_writes_done,
+                              .on_lost = on_lost,
+                              .on_nack = on_nack,
+                              .on_hello = on_hello,
+                              .on_ending = on_ending,
+                              .on_batch = on_batch,
+                              .on_progress = on_progress,
+                              .on_end = on_end,
+                              .on_closed = on_closed,
+                              .on_trace = shape & 1 ? on_trace : NULL};
   fw_options_t options = {.end_stall_ms = 5000, .exit_stall_ms = 500, .exit_total_ms = 5000};
   if (shape & 2) options.max_message_size = 5000;
   if (shape & 2) options.max_queue_bytes = 50000;
@@ -304,6 +335,9 @@ static void open_channel(uint8_t shape) {
   if (shape & 4) options.credit_handles = 2;
   if (shape & 8) options.refused_types = 1u << FW_HANDLE_SERVER;
   if (shape & 8) options.refused_encodings = 1u << FW_ENCODING_V8;
+  if (shape & 64) options.wire = shape & 128 ? FW_WIRE_NODE_ADVANCED : FW_WIRE_NODE_JSON;
+  options.ack = (fw_bytes_t){ack, sizeof(ack)};
+  options.nack = (fw_bytes_t){nack, sizeof(nack)};
   check(fw_channel_open(world_loop(0), world_open_channel(), &options, &callbacks, NULL,
                         &channel) == 0,
         "a channel does not open");
@@ -318,9 +352,10 @@ static void begin(uint8_t shape) {
   world_write_room = world_read_size = world_fd_room = SIZE_MAX;
   world_is_short = 0;
   is_ended = is_ending_told = is_violated = holds = is_exiting = n_waits = 0;
-  n_ids = n_tokens = 0;
+  n_ids = n_tokens = n_claims = 0;
   open_channel(shape);
-  if (!(shape & 16)) put_hello();
+  if (!(shape & 80)) put_hello();
+  if (shape & 64) put("{}\n", 3);
 }
 
 /* The peer is gone, or its process is known to be dead. */

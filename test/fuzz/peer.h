@@ -200,10 +200,23 @@ static void attach(void) {
 
 /* One step of the peer: `what` below N_PEER_STEPS. */
 #define N_PEER_STEPS 10
+
+/* Messages of stock Node's wire: lines, lengths, acknowledgements. */
+static void put_node_message(void) {
+  uint8_t shape = next_byte();
+  uint8_t size = shape & 7;
+  const char* body = shape & 8 ? "ack" : shape & 16 ? "nak" : "{}[]123";
+  if (shape & 24) size = 3;
+  uint8_t length[4] = {0, 0, (uint8_t)(shape & 128 ? next_byte() : 0), size};
+  if (shape & 32) put(length, sizeof(length));
+  put(body, size);
+  if (shape & 64) put("\n", 1);
+}
 static void peer_step(uint8_t what) {
   switch (what) {
     case 0:
-      put_input(next_byte());
+      if (next_byte() & 1) put_node_message();
+      else put_input(next_byte());
       break;
     case 1:
     case 2:
