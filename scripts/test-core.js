@@ -73,10 +73,17 @@ async function compileAll(sources, sanitize) {
   });
 }
 
+/** What a test wants from the linker: its `// link-flags:` lines. */
+function linkFlagsOf(source) {
+  const lines = fs.readFileSync(source, 'utf8').matchAll(/^\/\/ link-flags: (.*)$/gm);
+  return [...lines].flatMap(([, flags]) => flags.split(' '));
+}
+
 async function runTest(source, coreObjects, sanitize) {
   const name = path.basename(source, '.c');
   const program = path.join(OUT, name);
-  const link = [...sanitize, objectOf(source), ...coreObjects, '-pthread', '-o', program];
+  const flags = [...sanitize, ...linkFlagsOf(source), '-pthread'];
+  const link = [...flags, objectOf(source), ...coreObjects, '-o', program];
   const linked = await run(CC, link);
   const result = linked.ok ? await run(program, []) : linked;
   process.stdout.write(`${result.ok ? 'ok  ' : 'FAIL'} ${name} (${result.ms} ms)\n`);

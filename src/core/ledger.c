@@ -563,12 +563,14 @@ static size_t writes_index(const fw_ledger_t* ledger, uint64_t id) {
   return i;
 }
 
+const char fw_ledger_no_memory[] = "no memory";
+
 const char* fw_ledger_writes_pending(fw_ledger_t* ledger, uint64_t id) {
   if (ledger->n_writes_in == FW_WRITES_MAX) return "ledger";
   if (ledger->n_writes_in == ledger->writes_in_capacity) {
     size_t capacity = ledger->writes_in_capacity == 0 ? 16 : ledger->writes_in_capacity * 2;
     uint64_t* ids = realloc(ledger->writes_in, capacity * sizeof(ids[0]));
-    if (ids == NULL) return "ledger";
+    if (ids == NULL) return fw_ledger_no_memory;
     ledger->writes_in = ids;
     ledger->writes_in_capacity = capacity;
   }

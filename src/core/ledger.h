@@ -176,7 +176,10 @@ int fw_ledger_writes_failed(const fw_ledger_t* ledger, uint64_t token);
 /* The next WRITES_DONE to report; removes it. 1, or 0 when there is none. */
 int fw_ledger_next_writes_done(fw_ledger_t* ledger, fw_writes_t* ret_writes);
 
-/* A handle frame said WRITES_PENDING. NULL or the rule. */
+/* In place of a rule: it is not the peer's fault, there is no memory. */
+extern const char fw_ledger_no_memory[];
+
+/* A handle frame said WRITES_PENDING. NULL, the rule or fw_ledger_no_memory. */
 const char* fw_ledger_writes_pending(fw_ledger_t* ledger, uint64_t id);
 const char* fw_ledger_writes_done(fw_ledger_t* ledger, uint64_t id);
 

@@ -272,8 +272,10 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
 
 /* ----------------------------------------------------------------- decoding */
 
+/* UV_EPROTO, or UV_ENOMEM where that was the reason. */
 static int violate(fw_read_queue_t* queue, const fw_frame_t* frame, const char* rule,
                    uint64_t detail) {
+  if (rule == fw_ledger_no_memory) return UV_ENOMEM;
   queue->violation = (fw_violation_t){
       .rule = rule, .kind = frame->kind, .offset = queue->offset, .detail = detail};
   return UV_EPROTO;

@@ -25,10 +25,12 @@ static const uint8_t types[N_SOCKETS] = {FW_HANDLE_SERVER, FW_HANDLE_SOCKET, FW_
                                          FW_HANDLE_NATIVE};
 
 static input_t input;
-static fw_buffer_t pending;    /* bytes to be fed */
-static fw_fd_set_t next_set;   /* that leaves with the next of them; the channel's end owns them */
+static fw_buffer_t pending;  /* bytes to be fed */
+static fw_fd_set_t next_set; /* that leaves with the next of them */
+static int set_end; /* whose descriptors those are: 0 the channel's, as received; 1 the peer's */
 static int sockets[N_SOCKETS]; /* of the channel's end */
-static uint64_t next_id;       /* of a handle, where it is right */
+static uint32_t socket_ids[N_SOCKETS];
+static uint64_t next_id; /* of a handle, where it is right */
 
 static void check(int is_true, const char* what) {
   if (!is_true) world_fail(what);
@@ -43,14 +45,23 @@ static uint8_t next_byte(void) {
 /* World and peer as they are when a run begins. */
 static void peer_begin(void) {
   world_begin();
-  for (int i = 0; i < N_SOCKETS; i++) sockets[i] = world_open((fw_fd_kind_t)kinds[i], i == 0);
+  for (int i = 0; i < N_SOCKETS; i++) {
+    sockets[i] = world_open((fw_fd_kind_t)kinds[i], i == 0);
+    socket_ids[i] = world_socket(sockets[i]);
+  }
   fw_fd_set_init(&next_set);
   fw_buffer_consume(&pending, fw_buffer_size(&pending));
   next_id = 1;
 }
 
-static void peer_end(void) {
+static void drop_set(void) {
+  world_end = set_end;
   fw_fd_set_drop(&next_set);
+  world_end = 0;
+}
+
+static void peer_end(void) {
+  drop_set();
   for (int i = 0; i < N_SOCKETS; i++) world_close(sockets[i]);
 }
 
@@ -177,20 +188,35 @@ static void attach(void) {
   size_t count = (shape & 7) % 6;
   if (next_set.present) return;
   next_set.truncated = (shape & 32) != 0;
+  world_end = set_end;
   for (size_t i = 0; i < count; i++) {
-    int fd = world_install(world_socket(sockets[((shape >> 3) + i) % N_SOCKETS]));
+    int fd = world_install(socket_ids[((shape >> 3) + i) % N_SOCKETS]);
     check(fd >= 0, "the world is too small");
     next_set.fds[next_set.count++] = fd;
   }
+  world_end = 0;
   next_set.present = count > 0 || next_set.truncated;
 }
 
 /* One step of the peer: `what` below N_PEER_STEPS. */
 #define N_PEER_STEPS 10
+
+/* Messages of stock Node's wire: lines, lengths, acknowledgements. */
+static void put_node_message(void) {
+  uint8_t shape = next_byte();
+  uint8_t size = shape & 7;
+  const char* body = shape & 8 ? "ack" : shape & 16 ? "nak" : "{}[]123";
+  if (shape & 24) size = 3;
+  uint8_t length[4] = {0, 0, (uint8_t)(shape & 128 ? next_byte() : 0), size};
+  if (shape & 32) put(length, sizeof(length));
+  put(body, size);
+  if (shape & 64) put("\n", 1);
+}
 static void peer_step(uint8_t what) {
   switch (what) {
     case 0:
-      put_input(next_byte());
+      if (next_byte() & 1) put_node_message();
+      else put_input(next_byte());
       break;
     case 1:
     case 2:
