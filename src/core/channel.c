@@ -9,7 +9,9 @@
 #include "fd_kind.h"
 #include "wire.h"
 
-#define READ_BUDGET ((size_t)256 << 10) /* bytes a wake-up reads before others get their turn */
+/* What a wake-up reads before others get their turn: bytes, and messages, since small ones take longest in JavaScript. */
+#define READ_BUDGET ((size_t)256 << 10)
+#define MESSAGE_BUDGET 512
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
@@ -158,9 +160,11 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   return status;
 }
 
-int fw__channel_read(fw_channel_t* channel, size_t budget) {
+int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
   size_t total = 0;
-  while (total < budget && !channel->is_closing && !fw__wire_is_full(channel)) {
+  channel->n_received = 0;
+  while (total < budget && channel->n_received < n_messages && !channel->is_closing &&
+         !fw__wire_is_full(channel)) {
     size_t size = 0;
     size_t room = 0;
     int status = receive(channel, &size, &room);
@@ -176,6 +180,7 @@ static void on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   if (channel->is_closing) return;
   channel->has_events = 1;
+  channel->n_received++;
   channel->callbacks.on_message(channel->data, message);
 }
 
@@ -234,8 +239,8 @@ static void probe_room(fw_channel_t* channel) {
   watch_missing(channel);
 }
 
-static void on_readable(fw_channel_t* channel, size_t budget) {
-  if (fw__channel_read(channel, budget)) channel->is_eof = 1;
+static void on_readable(fw_channel_t* channel) {
+  if (fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET)) channel->is_eof = 1;
   fw__channel_report_batch(channel);
   if (channel->is_closing) return;
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
@@ -255,7 +260,7 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
     fw_channel_peer_died(channel);
     return;
   }
-  if (events & (UV_READABLE | UV_DISCONNECT)) on_readable(channel, READ_BUDGET);
+  if (events & (UV_READABLE | UV_DISCONNECT)) on_readable(channel);
   if (channel->is_closing || !(events & UV_WRITABLE)) return;
   channel->is_blocked = 0;
   fw__channel_write(channel);
@@ -295,7 +300,8 @@ static void on_timer(uv_timer_t* timer) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
     fw__channel_write(channel);
-    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
+    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET))
+      channel->is_eof = 1;
   }
   report_progress(channel);
   fw__channel_report_batch(channel);
