@@ -386,6 +386,25 @@ describe('close()', () => {
   );
 });
 
+describe('a connection that was ending when it was sent', () => {
+  itIsBetter('is counted once, though what is left of its socket closes as well', async () => {
+    const child = forkHolder();
+    const server = await listen();
+    const [socket, client] = await connectedPair(server, { allowHalfOpen: true });
+    const held = nextMessage(child);
+    const closed = once(socket, 'close');
+    socket.resume().once('end', () => child.send('socket', socket));
+    client.end();
+    await Promise.all([held, closed]);
+    assert.equal(await connectionsOf(server), 1);
+    child.send({ close: 1 });
+    await until(async () => (await connectionsOf(server)) === 0);
+    client.destroy();
+    await close(server);
+    await leave(child);
+  });
+});
+
 describe('a connection that a child gives back', () => {
   itIsBetter('is counted once at every moment', async () => {
     const child = forkHolder();
