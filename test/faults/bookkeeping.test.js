@@ -55,7 +55,7 @@ class World {
     await nextMessage(child);
     child.on('message', (_message, socket) => socket && this.#hold(socket));
     child.on('undelivered', (_message, socket) => {
-      if (!this.local.includes(socket)) this.#hold(socket); // one that was kept open is here already
+      this.#hold(socket);
     });
     this.children.push(child);
   }
@@ -77,13 +77,6 @@ class World {
     if (!socket || socket.destroyed) return;
     this.#release(socket);
     this.#pick(this.children).send('socket', socket, () => {});
-  }
-
-  keepOpen() {
-    const socket = this.#pick(this.local);
-    if (socket && !socket.destroyed) {
-      this.#pick(this.children).send('socket', socket, { keepOpen: true }, () => {});
-    }
   }
 
   closeClient() {
@@ -143,7 +136,6 @@ class World {
 const STEPS = [
   [30, (world) => world.connect()],
   [25, (world) => world.hand()],
-  [3, (world) => world.keepOpen()],
   [12, (world) => world.closeClient()],
   [5, (world) => world.closeHere()],
   [4, (world) => world.ask('destroy')],

@@ -391,6 +391,7 @@ describe('a connection whose old socket is destroyed after it was sent', () => {
     const child = forkHolder();
     const server = await listen();
     const [socket, client] = await connectedPair(server);
+    client.resume();
     const held = nextMessage(child);
     child.send('socket', socket);
     socket.destroy();
