@@ -9,7 +9,9 @@
 #include "fd_kind.h"
 #include "wire.h"
 
-#define READ_BUDGET ((size_t)256 << 10) /* bytes a wake-up reads before others get their turn */
+/* What a wake-up reads before others get their turn: bytes, and messages, since small ones take longest in JavaScript. */
+#define READ_BUDGET ((size_t)256 << 10)
+#define MESSAGE_BUDGET 512
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
@@ -166,9 +168,10 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   return status;
 }
 
-int fw__channel_read(fw_channel_t* channel, size_t budget) {
+int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
   size_t total = 0;
-  while (total < budget && !channel->is_closing) {
+  channel->n_received = 0;
+  while (total < budget && channel->n_received < n_messages && !channel->is_closing) {
     size_t size = 0;
     size_t room = 0;
     int status = receive(channel, &size, &room);
@@ -180,11 +183,12 @@ int fw__channel_read(fw_channel_t* channel, size_t budget) {
   return 0;
 }
 
-static void on_message(void* data, const fw_message_t* message) {
+void fw__channel_on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   if (channel->is_closing) return;
   channel->has_events = 1;
   channel->spin.n_received++;
+  channel->n_received++;
   channel->callbacks.on_message(channel->data, message);
 }
 
@@ -255,7 +259,7 @@ void fw__channel_after_read(fw_channel_t* channel) {
 
 static void on_readable(fw_channel_t* channel) {
   fw__channel_spin_begin(channel);
-  if (fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
+  if (fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET)) channel->is_eof = 1;
   fw__channel_after_read(channel);
   if (channel->options.low_latency) fw__channel_spin(channel);
 }
@@ -310,7 +314,8 @@ static void on_timer(uv_timer_t* timer) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
     fw__channel_write(channel);
-    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET)) channel->is_eof = 1;
+    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET))
+      channel->is_eof = 1;
   }
   report_progress(channel);
   fw__channel_report_batch(channel);
@@ -390,7 +395,8 @@ static void init_options(fw_channel_t* channel, const fw_options_t* options) {
 }
 
 static void init_parts(fw_channel_t* channel) {
-  fw_read_callbacks_t reads = {.on_message = on_message, .on_control = fw__control_read};
+  fw_read_callbacks_t reads = {.on_message = fw__channel_on_message,
+                               .on_control = fw__control_read};
   if (channel->callbacks.on_trace != NULL) reads.on_frame = fw__trace_read;
   fw_ledger_init(&channel->ledger, on_settled, channel);
   fw_read_queue_init(&channel->in, &channel->ledger, &reads, channel);

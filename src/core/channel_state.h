@@ -47,7 +47,8 @@ struct fw_channel_s {
 
   int has_events; /* something for on_batch */
   int in_batch;
-  int has_progress; /* bytes left since the last on_progress */
+  size_t n_received; /* messages of the last fw__channel_read() */
+  int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
   fw_spin_t spin;
 
@@ -95,10 +96,13 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
 void fw__control_lay_hello(fw_channel_t* channel);
 
 /* channel.c */
-/* Reads what is there, up to `budget` bytes, without reporting the batch. Whether the stream ended. */
-int fw__channel_read(fw_channel_t* channel, size_t budget);
+/* Reads what is there until `budget` bytes or `n_messages` came, and what one read brings beyond; without reporting
+ * the batch. Whether the stream ended. */
+int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages);
 /* Delivers what was read, and does what is due afterwards. */
 void fw__channel_after_read(fw_channel_t* channel);
+/* A message came, on either wire. */
+void fw__channel_on_message(void* data, const fw_message_t* message);
 /* Writes as far as the kernel takes it. */
 void fw__channel_write(fw_channel_t* channel);
 /* Progress was made: the time limit of an end begins anew. */

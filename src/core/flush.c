@@ -50,7 +50,7 @@ static int write_and_read(fw_channel_t* channel) {
   uint64_t landed = channel->ledger.landed_id;
   if (channel->node != NULL) fw__node_wire_on_time(channel, now_ms());
   write_only(channel);
-  if (fw__channel_read(channel, FLUSH_READ_BUDGET)) channel->is_eof = 1;
+  if (fw__channel_read(channel, FLUSH_READ_BUDGET, SIZE_MAX)) channel->is_eof = 1;
   if (!channel->is_eof) fw__channel_write(channel);
   return fw__wire_size(channel) != size || channel->ledger.landed_id != landed;
 }

@@ -8,20 +8,13 @@
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
 
-static void on_message(void* data, const fw_message_t* message) {
-  fw_channel_t* channel = data;
-  if (channel->is_closing) return;
-  channel->has_events = 1;
-  channel->callbacks.on_message(channel->data, message);
-}
-
 static void on_acknowledged(void* data, int is_ack) {
   fw_channel_acknowledged(data, is_ack);
 }
 
 fw_node_wire_t* fw__node_wire_new(fw_channel_t* channel) {
   const fw_options_t* options = &channel->options;
-  fw_node_reader_callbacks_t callbacks = {on_message, on_acknowledged};
+  fw_node_reader_callbacks_t callbacks = {fw__channel_on_message, on_acknowledged};
   fw_node_format_t format =
       options->wire == FW_WIRE_NODE_ADVANCED ? FW_NODE_ADVANCED : FW_NODE_JSON;
   fw_node_wire_t* wire = calloc(1, sizeof(*wire));

@@ -40,7 +40,7 @@ static wait_t wait_for_answer(fw_channel_t* channel) {
   int is_late;
   do {
     sched_yield();
-    if (fw__channel_read(channel, SPIN_BUDGET)) channel->is_eof = 1;
+    if (fw__channel_read(channel, SPIN_BUDGET, SIZE_MAX)) channel->is_eof = 1;
     is_late = uv_hrtime() > end;
     if (channel->is_eof || channel->bytes_read != before) return is_late ? CAME_LATE : CAME;
   } while (!is_late);

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "ancillary.h"
 #include "fd_kind.h"
@@ -11,6 +14,7 @@
 #define COPY_MAX 8192   /* pieces up to this size are copied behind their header */
 #define PIECE_MAX (FW_FRAME_MAX_PAYLOAD - FW_TOTAL_SIZE)
 #define NO_SET SIZE_MAX
+#define MANY_PACKS 256 /* so many are given back to the system, not only to the allocator */
 
 /* One message, or (a pack) many small ones as whole frames one behind the other. */
 struct fw_node_s {
@@ -38,6 +42,16 @@ void fw_write_queue_init(fw_write_queue_t* queue, fw_ledger_t* ledger,
   fw_buffer_init(&queue->out);
 }
 
+/* No pack is left. After a flood to a peer that did not read, what they lay in is full of holes, which
+ * glibc keeps: free() gives back only the top of its heap. */
+static void forget_packs(fw_write_queue_t* queue) {
+  queue->n_packs = 0;
+#ifdef __GLIBC__
+  if (queue->had_many_packs) malloc_trim(0);
+#endif
+  queue->had_many_packs = 0;
+}
+
 /* A node that a piece is being written from is freed once that is out. */
 static void free_lanes(fw_write_queue_t* queue) {
   for (int i = 0; i < FW_N_LANES; i++) {
@@ -51,6 +65,7 @@ static void free_lanes(fw_write_queue_t* queue) {
     lane->tail = NULL;
   }
   queue->lane_bytes = 0;
+  forget_packs(queue);
 }
 
 static void drop_direct(fw_write_queue_t* queue) {
@@ -139,7 +154,10 @@ static void commit_small(fw_write_queue_t* queue, fw_encoding_t encoding, size_t
   fw_frame_encode(pack->data + pack->size, &frame);
   pack->size += FW_FRAME_HEADER_SIZE + size;
   queue->lane_bytes += FW_FRAME_HEADER_SIZE + size;
-  if (queue->filling != NULL) append(lane, pack);
+  if (queue->filling != NULL) {
+    append(lane, pack);
+    if (++queue->n_packs > MANY_PACKS) queue->had_many_packs = 1;
+  }
   queue->filling = NULL;
   lane->n_queued++;
 }
@@ -241,6 +259,7 @@ static void pop_node(fw_lane_out_t* lane) {
 static void recycle_pack(fw_write_queue_t* queue, fw_node_t* pack) {
   if (queue->spare == NULL) queue->spare = pack;
   else free(pack);
+  if (--queue->n_packs == 0) forget_packs(queue);
 }
 
 static uint64_t credit_left(const fw_lane_out_t* lane) {

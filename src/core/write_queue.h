@@ -34,6 +34,8 @@ typedef struct fw_write_queue_s {
   size_t lane_bytes;  /* not laid out */
   fw_node_t* spare;   /* an empty pack */
   fw_node_t* filling; /* between begin and commit */
+  size_t n_packs;     /* in a lane */
+  int had_many_packs;
 
   fw_buffer_t out;       /* laid out */
   const uint8_t* direct; /* the rest of the last frame in `out`, where its message lies */

@@ -386,6 +386,25 @@ describe('close()', () => {
   );
 });
 
+describe('a connection whose old socket is destroyed after it was sent', () => {
+  itIsBetter('is counted once', async () => {
+    const child = forkHolder();
+    const server = await listen();
+    const [socket, client] = await connectedPair(server);
+    client.resume();
+    const held = nextMessage(child);
+    child.send('socket', socket);
+    socket.destroy();
+    await held;
+    assert.equal(await connectionsOf(server), 1);
+    child.send({ close: 1 });
+    await until(async () => (await connectionsOf(server)) === 0);
+    client.destroy();
+    await close(server);
+    await leave(child);
+  });
+});
+
 describe('a connection that a child gives back', () => {
   itIsBetter('is counted once at every moment', async () => {
     const child = forkHolder();
