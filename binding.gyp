@@ -1,8 +1,9 @@
 {
-  # Options of scripts/build.js: --werror and --sanitize. zig: of scripts/prebuild.js.
+  # Options of scripts/build.js: --werror, --sanitize, --coverage. zig: of scripts/prebuild.js.
   'variables': {
     'werror%': 0,
     'sanitize%': 0,
+    'coverage%': 0,
     'zig%': 0,
   },
   'target_defaults': {
@@ -36,6 +37,10 @@
         'ldflags': ['-fsanitize=address,undefined'],
       }, {
         'cflags': ['-O2'],
+      }],
+      ['coverage==1', {
+        'cflags': ['--coverage', '-O1'],
+        'ldflags': ['--coverage'],
       }],
     ],
   },

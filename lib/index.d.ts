@@ -212,7 +212,7 @@ interface Sending<Sent, Mode extends SerializationType> {
    * @returns false when more than 131072 bytes are queued; `'drain'` follows
    * @throws ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE, ERR_INVALID_HANDLE_TYPE, what serialization throws;
    *   ERR_FORKWIRE_HANDLE_STATE (a TLSSocket, a connecting or a destroyed socket), ERR_FORKWIRE_MESSAGE_TOO_LARGE (above what the
-   *   peer accepts), ERR_FORKWIRE_EMPTY_MESSAGE (toJSON() gave undefined)
+   *   peer accepts), ERR_FORKWIRE_EMPTY_MESSAGE (toJSON() gave undefined). ERR_FORKWIRE_QUEUE_FULL (`maxQueueBytes`) goes to the callback
    * @see https://nodejs.org/api/child_process.html#subprocesssendmessage-sendhandle-options-callback
    */
   send<const M extends Sent>(message: M & Sendable<M, Mode>, callback?: SendCallback): boolean;
@@ -276,7 +276,7 @@ export interface ForkedProcess<Sent = any, Incoming = any, Mode extends Serializ
 
 // ------------------------------------------------------------------------------------------------ fork and spawn
 
-/** How long a process that exits waits while it writes out what `send()` accepted, in milliseconds. */
+/** How long a process that exits waits while it writes out what `send()` accepted, in milliseconds, 0 to 2147483647. */
 export interface ExitFlush {
   /**
    * Without progress.
@@ -290,7 +290,32 @@ export interface ExitFlush {
   total?: number | undefined;
 }
 
-/** forkwire's options of fork() and spawn(), beside Node's. */
+/** What a sender may have on its way to a receiver that took none of it. Beyond it `send()` accepts and queues. */
+export interface Credit {
+  /**
+   * User messages, in bytes, 524288 to 1073741824.
+   * @default 16777216
+   */
+  bytes?: number | undefined;
+  /**
+   * Handles beside user messages, 1 to 512.
+   * @default 512
+   */
+  handles?: number | undefined;
+}
+
+export type HandleKind =
+  | 'net.Socket'
+  | 'net.Server'
+  | 'net.Native'
+  | 'dgram.Socket'
+  | 'dgram.Native'
+  | 'net.BoundSocket';
+
+/**
+ * forkwire's options of fork() and spawn(), beside Node's. All are checked at the call: ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE or
+ * ERR_INVALID_ARG_VALUE is thrown, and no process is started.
+ */
 export interface ChannelOptions {
   /**
    * Which wire, instead of the choice that forkwire makes: `'native'` where the child is this very Node and may load the addon,
@@ -305,6 +330,31 @@ export interface ChannelOptions {
   latency?: 'low' | undefined;
   /** Limits of the flush at exit, on both ends. */
   exitFlush?: ExitFlush | undefined;
+  /**
+   * The largest message either way, in bytes as encoded, 1 to 1073741824. `send()` throws ERR_FORKWIRE_MESSAGE_TOO_LARGE; a peer
+   * that announces more ends the channel with it.
+   * @default 1073741824
+   */
+  maxMessageSize?: number | undefined;
+  /**
+   * Bytes that may wait to be written at this end. Beyond it a message is not accepted: ERR_FORKWIRE_QUEUE_FULL to the callback or
+   * as `'error'`; `'drain'` says when to go on. Without it the queue has no limit.
+   */
+  maxQueueBytes?: number | undefined;
+  /** What may be on its way, both directions. */
+  credit?: Credit | undefined;
+  /**
+   * Handles that this end takes from the child: all, none, or those kinds. The descriptor of any other is closed, its message is not
+   * delivered, and the child gets `'undelivered'`.
+   * @default true
+   */
+  acceptHandles?: boolean | readonly HandleKind[] | undefined;
+  /**
+   * The child may be hostile: JSON only, no handles from it, and small limits (see SECURITY.md). Refused together with
+   * `serialization: 'advanced'`.
+   * @default false
+   */
+  untrusted?: boolean | undefined;
 }
 
 export interface ForkOptions<Mode extends SerializationType = SerializationType>

@@ -16,6 +16,7 @@ const HELP = `node scripts/build.js [options]
   --force          build even if the binary is newer than the sources
   --werror         warnings are errors
   --sanitize       with AddressSanitizer and UBSan, into build/sanitize/build/Release
+  --coverage       with counters for gcov, into build/coverage/build/Release
   --cc, --cxx      the compilers, as CC and CXX do
   --print-nodedir  only find Node's headers and print where they are
 `;
@@ -24,11 +25,15 @@ const OPTIONS = {
   force: { type: 'boolean' },
   werror: { type: 'boolean' },
   sanitize: { type: 'boolean' },
+  coverage: { type: 'boolean' },
   cc: { type: 'string' },
   cxx: { type: 'string' },
   'print-nodedir': { type: 'boolean' },
   help: { type: 'boolean' },
 };
+
+// Builds that stand beside the usual one.
+const VARIANTS = ['sanitize', 'coverage'];
 
 function compile(folder, options) {
   const env = { ...process.env };
@@ -39,13 +44,14 @@ function compile(folder, options) {
   const args = ['configure', 'build', `--nodedir=${findHeaders()}`, '--loglevel=warn'];
   if (options.force) discard(folder);
   if (options.werror) args.push('--werror=1');
-  if (options.sanitize) args.push('--sanitize=1');
+  for (const variant of VARIANTS) if (options[variant]) args.push(`--${variant}=1`);
   if (!env.npm_config_jobs) args.push('--jobs=max');
   return runNodeGyp(args, { env, execPath: process.execPath, cwd: folder });
 }
 
 function build(options) {
-  const folder = options.sanitize ? copyStage(ROOT, 'sanitize') : ROOT;
+  const variant = VARIANTS.find((name) => options[name]);
+  const folder = variant ? copyStage(ROOT, variant) : ROOT;
   if (!options.force && isFresh(folder)) return;
   const startedAt = new Date();
   if (!compile(folder, options)) throw new BuildError('the addon was not built, see above.');

@@ -5,6 +5,14 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 source scripts/lib/steps.sh
 
+# For the package on arm64.
+install_emulator() {
+  command -v qemu-aarch64-static >/dev/null && [ -d /usr/aarch64-linux-gnu/lib ] && return
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+    qemu-user-static libstdc++6-arm64-cross
+}
+
+step 'emulator' install_emulator
 step 'build' node scripts/build.js
 step 'core' node scripts/test-core.js
 for version in 20 22 24 26; do
@@ -13,6 +21,9 @@ for version in 20 22 24 26; do
 done
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'
+step 'types' npm run types
+step 'package test' timeout 900 npm run test:package
+step 'package test, with compiler and emulator' timeout 3600 node_modules/.bin/mocha 'test/package/long/*.test.js'
 step 'lint and format' npm run lint
 step 'lint of C' npm run lint:c
 step 'sanitizers' timeout 900 npm run sanitize

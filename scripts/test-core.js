@@ -1,6 +1,7 @@
 'use strict';
 
-// Compiles and runs the tests of the core that need no event loop: test/core/*_test.c, one program each.
+// Compiles and runs the tests of the core that need no event loop: test/core/*_test.c, one program each. CFLAGS are
+// added to what they are compiled and linked with.
 
 const { execFile, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -13,6 +14,7 @@ const ROOT = path.join(__dirname, '..');
 const OUT = path.join(ROOT, 'build/core-tests');
 const CC = process.env.CC || 'cc';
 const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+const CFLAGS = (process.env.CFLAGS ?? '').split(' ').filter(Boolean);
 const TIMEOUT = 120_000;
 
 // The files of the channel need an event loop; a test program has none.
@@ -98,7 +100,7 @@ async function main() {
     (file) => !fs.readFileSync(file, 'utf8').includes(OF_CHANNEL),
   );
   if (tests.length === 0) throw new BuildError('there are no tests in test/core.');
-  const sanitize = sanitizerFlags();
+  const sanitize = [...sanitizerFlags(), ...CFLAGS];
   await compileAll([...core, ...tests], sanitize);
   const results = [];
   await inParallel(tests, async (test) => {

@@ -4,12 +4,9 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const path = require('node:path');
 const { nodeOf, npmOf } = require('../../scripts/lib/releases.js');
+const { PROGRAMS, copyPrograms } = require('./programs');
 const { makeProject, pack } = require('./tarball');
-
-const PROGRAMS = path.join(__dirname, 'programs');
-const REGISTER = ['--require', 'forkwire/register'];
 
 const SUPPORTED = [
   ['20', '11'],
@@ -22,15 +19,7 @@ const SUPPORTED = [
   ['26', '12', '--ignore-scripts'],
 ];
 
-const EXPECTED = {
-  'socket.js': [[], 'native child parent\n'],
-  'register.js': [REGISTER, 'native hello\n'],
-  'cluster.js': [REGISTER, 'native native 2\n'],
-  'worker.js': [[], 'native hello\n'],
-  'module.mjs': [[], 'native hello true true\n'],
-};
-
-// The one line of the README: the child is a script of its own on the command line as well.
+// The child has its program on the command line as well.
 const ONE_LINE = `
   const child = require('forkwire').fork('child', { execArgv: ['-e', \`
     process.on('message', (message, socket) => { socket.write('child '); process.send('back', socket); });
@@ -50,9 +39,7 @@ for (const [nodeVersion, npmVersion, ...flags] of SUPPORTED) {
       this.test.parent.bail(true); // nothing works where nothing is installed
       this.timeout(600_000);
       project = makeProject(nodeOf(nodeVersion), npmOf(npmVersion));
-      for (const name of Object.keys(EXPECTED)) {
-        fs.copyFileSync(path.join(PROGRAMS, name), path.join(project.folder, name));
-      }
+      copyPrograms(project.folder);
       pack();
     });
 
@@ -71,7 +58,7 @@ for (const [nodeVersion, npmVersion, ...flags] of SUPPORTED) {
       assert.equal(stdout, 'child parent');
     });
 
-    for (const [name, [nodeArgs, expected]] of Object.entries(EXPECTED)) {
+    for (const [name, [nodeArgs, expected]] of Object.entries(PROGRAMS)) {
       it(`runs ${name}`, async () => {
         const { stdout, stderr } = await project.node(...nodeArgs, name);
         assert.equal(stderr, '');

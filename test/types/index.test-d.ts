@@ -125,6 +125,9 @@ trees.on('message', (tree) => expectType<number>(tree.children[0].children[0].va
 
 fork('child.js', { exitFlush: { stall: 100, total: 1000 }, silent: true, env: process.env });
 fork(new URL('file:///child.js'), null, { signal: new AbortController().signal });
+fork('child.js', { maxMessageSize: 1e6, maxQueueBytes: 1e6, credit: { bytes: 1e6, handles: 8 } });
+fork('child.js', { acceptHandles: ['net.Socket'], untrusted: true });
+expectError(fork('child.js', { acceptHandles: ['net.Socks'] }));
 expectError(fork('child.js', { channel: 'other' }));
 expectError(fork('child.js', { exitFlush: 5 }));
 
