@@ -20,6 +20,7 @@ class Inbox {
   #target;
   #native;
   #arrivals;
+  #clusterWorker;
   #runInContext;
   #interpret;
   #arrived = []; // entries that no turn looked at yet
@@ -30,13 +31,22 @@ class Inbox {
   #isHolding = false; // END must wait for what is scheduled
 
   /**
+   * @param clusterWorker looks at internal messages first
    * @param runInContext (function, receiver, ...args): in the channel's async context
    * @param interpret what is to be delivered of a decoded entry, or null; by default all of it
    */
-  constructor(target, native, arrivals, runInContext, interpret = (entry) => entry) {
+  constructor(
+    target,
+    native,
+    arrivals,
+    clusterWorker,
+    runInContext,
+    interpret = (entry) => entry,
+  ) {
     this.#target = target;
     this.#native = native;
     this.#arrivals = arrivals;
+    this.#clusterWorker = clusterWorker;
     this.#runInContext = runInContext;
     this.#interpret = interpret;
   }
@@ -163,6 +173,10 @@ class Inbox {
   }
 
   emit({ message, handle, isInternal }) {
+    if (isInternal && !this.#clusterWorker.received(message)) {
+      if (handle !== undefined) this.#arrivals.refuse(handle);
+      return;
+    }
     const event = isInternal ? 'internalMessage' : 'message';
     if (handle === undefined) this.#target.emit(event, message, undefined);
     else if (isInternal) this.#emitInternalWithHandle(message, handle);

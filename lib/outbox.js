@@ -13,6 +13,7 @@ const STATE = { QUEUED: 0, WRITTEN: 1, BROKEN: 3, EVENTS: 4, WAITS: 5, SIZE: 6 }
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
 const UV_EPIPE = -32;
+const NONE = -1;
 
 /** A queue whose shift() does not move what is behind. */
 class Fifo {
@@ -45,21 +46,25 @@ class Fifo {
 class Outbox {
   #native;
   #state;
+  #onRoom;
   #sent = [0, 0]; // messages per lane
   #waiting = [new Fifo(), new Fifo()]; // per lane: { number, callback, resource, token }
   #failed = new Map(); // token -> error, of messages dropped with their handle
   #isOver = null; // the error for what is not written, once nothing is any more
   #needsDrain = false;
+  #behindHandle = NONE; // messages of this tick behind one with a handle
 
-  /** @param state Float64Array that `native` writes to */
-  constructor(native, state) {
+  /** @param state Float64Array that `native` writes to; @param onRoom called when progress() may find that 'drain' is due */
+  constructor(native, state, onRoom) {
+    this.#onRoom = onRoom;
     this.#native = native;
     this.#state = state;
   }
 
-  /** Whether fewer bytes are queued than send() wants to return true for. Remembers that 'drain' is due. */
+  /** Whether so little is queued that send() returns true: fewer bytes than the mark and, as in stock, at most one message
+   * behind a handle that had no time to leave. Remembers that 'drain' is due. */
   hasRoom() {
-    if (this.#state[STATE.QUEUED] < HIGH_WATER_MARK) return true;
+    if (this.#state[STATE.QUEUED] < HIGH_WATER_MARK && this.#behindHandle <= 1) return true;
     this.#needsDrain = true;
     this.#state[STATE.WAITS] = 1;
     return false;
@@ -73,9 +78,19 @@ class Outbox {
   /** A message was accepted. `token` is its handle's, if it has one. */
   add(lane, callback, token) {
     const number = ++this.#sent[lane];
+    if (this.#behindHandle !== NONE) this.#behindHandle++;
+    else if (token !== undefined) this.#beginHandle();
     if (typeof callback === 'function') {
       process.nextTick(settleInTick, this, { lane, number, callback, token });
     }
+  }
+
+  #beginHandle() {
+    this.#behindHandle = 0;
+    process.nextTick(() => {
+      this.#behindHandle = NONE;
+      if (this.#needsDrain) this.#onRoom();
+    });
   }
 
   #outcome(entry) {
