@@ -35,14 +35,7 @@ class Inbox {
    * @param runInContext (function, receiver, ...args): in the channel's async context
    * @param interpret what is to be delivered of a decoded entry, or null; by default all of it
    */
-  constructor(
-    target,
-    native,
-    arrivals,
-    clusterWorker,
-    runInContext,
-    interpret = (entry) => entry,
-  ) {
+  constructor(target, native, arrivals, clusterWorker, runInContext, interpret = (entry) => entry) {
     this.#target = target;
     this.#native = native;
     this.#arrivals = arrivals;
