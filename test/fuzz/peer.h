@@ -25,10 +25,10 @@ static const uint8_t types[N_SOCKETS] = {FW_HANDLE_SERVER, FW_HANDLE_SOCKET, FW_
                                          FW_HANDLE_NATIVE};
 
 static input_t input;
-static fw_buffer_t pending;      /* bytes to be fed */
-static fw_fd_set_t next_set;     /* that leaves with the next of them; the channel's end owns them */
-static int sockets[N_SOCKETS];   /* of the channel's end */
-static uint64_t next_id;         /* of a handle, where it is right */
+static fw_buffer_t pending;    /* bytes to be fed */
+static fw_fd_set_t next_set;   /* that leaves with the next of them; the channel's end owns them */
+static int sockets[N_SOCKETS]; /* of the channel's end */
+static uint64_t next_id;       /* of a handle, where it is right */
 
 static void check(int is_true, const char* what) {
   if (!is_true) world_fail(what);
