@@ -7,6 +7,7 @@ const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
+const { disabledInAddon } = require('./features');
 const errors = require('./errors');
 const handles = require('./handles');
 const { Inbox } = require('./inbox');
@@ -64,6 +65,7 @@ class Channel {
       ...(isNative ? {} : nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
+      disabled: disabledInAddon(),
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;
@@ -139,7 +141,7 @@ class Channel {
     }
     const status = this.#native.send(
       lane,
-      this.#codec.encodingOf(message),
+      this.#codec.encodingOf(message, payload),
       payload,
       travel ?? undefined,
     );

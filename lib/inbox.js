@@ -4,7 +4,7 @@
 // the credit that goes back to the peer.
 
 const { runNextTicks } = require('./node-internals');
-const { decode, decodeJoined } = require('./serialization');
+const { decode, decodeJoined, isCopied } = require('./serialization');
 
 // Codes of Batch in src/binding/batch.h.
 const HAS_HANDLE = 16;
@@ -65,6 +65,7 @@ class Inbox {
       }
       const handle = code & HAS_HANDLE ? items[i++] : undefined;
       const message = decode(code & ENCODING, value);
+      if (isCopied(code & ENCODING, value)) this.#native.discard(value);
       this.#add({ message, handle, cost, isInternal: (code & INTERNAL) !== 0 });
     }
   }

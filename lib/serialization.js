@@ -6,6 +6,7 @@
 const v8 = require('node:v8');
 const { isArrayBufferView } = require('node:util').types;
 const { forkwireError } = require('./errors');
+const { ViewsIn, ViewsOut, goesBeside } = require('./views');
 
 const JSON_TEXT = 1;
 const LATIN1 = 2;
@@ -13,26 +14,44 @@ const UTF8 = 3;
 const UTF16 = 4;
 const V8_VALUE = 5;
 const BYTES = 6;
+const VIEWS = 7;
 
-// Tags of a host object, as in Node's own codec: a view keeps its class, anything else becomes a plain object.
+// Tags of a host object, the first two as in Node's own codec: a view keeps its class, anything else becomes a plain object.
+// A large view is beside the value.
 const VIEW = 0;
 const OTHER = 1;
+const VIEW_BESIDE = 2;
 
 class Serializer extends v8.DefaultSerializer {
+  views = null;
+
   _writeHostObject(object) {
     if (isArrayBufferView(object)) {
-      this.writeUint32(VIEW);
-      super._writeHostObject(object);
+      this.#writeView(object);
       return;
     }
     this.writeUint32(OTHER);
     this.writeValue({ ...object });
   }
+
+  #writeView(view) {
+    if (goesBeside(view)) {
+      this.writeUint32(VIEW_BESIDE);
+      this.views ??= new ViewsOut();
+      this.views.add(this, view);
+    } else {
+      this.writeUint32(VIEW);
+      super._writeHostObject(view);
+    }
+  }
 }
 
 class Deserializer extends v8.DefaultDeserializer {
+  views = null;
+
   _readHostObject() {
     const tag = this.readUint32();
+    if (tag === VIEW_BESIDE && this.views !== null) return this.views.next(this);
     return tag === VIEW ? super._readHostObject() : this.readValue();
   }
 }
@@ -41,13 +60,20 @@ function serialize(message) {
   const serializer = new Serializer();
   serializer.writeHeader();
   serializer.writeValue(message);
-  return serializer.releaseBuffer();
+  const value = serializer.releaseBuffer();
+  return serializer.views === null ? value : serializer.views.body(value);
 }
 
-function deserialize(bytes) {
+function deserialize(bytes, views = null) {
   const deserializer = new Deserializer(bytes);
+  deserializer.views = views;
   deserializer.readHeader();
   return deserializer.readValue();
+}
+
+function deserializeWithViews(body) {
+  const views = new ViewsIn(body);
+  return deserialize(views.value, views);
 }
 
 /** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
@@ -57,16 +83,17 @@ function stringify(message) {
   throw forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
 }
 
-// encode(message, emit): calls emit(encoding, payload); a string payload of LATIN1 may be any string.
+// encodingOf(message, payload). A string payload of LATIN1 may be any string; one of VIEWS is an array of parts.
 const codecs = {
   json: {
     encodingOf: (message) => (typeof message === 'string' ? LATIN1 : JSON_TEXT),
     payloadOf: (message) => (typeof message === 'string' ? message : stringify(message)),
   },
   advanced: {
-    encodingOf(message) {
+    encodingOf(message, payload) {
       if (typeof message === 'string') return LATIN1;
-      return Buffer.isBuffer(message) ? BYTES : V8_VALUE;
+      if (Buffer.isBuffer(message)) return BYTES;
+      return Array.isArray(payload) ? VIEWS : V8_VALUE;
     },
     payloadOf(message) {
       return typeof message === 'string' || Buffer.isBuffer(message) ? message : serialize(message);
@@ -80,6 +107,10 @@ const nodeCodecs = {
   advanced: { encodingOf: () => V8_VALUE, payloadOf: serialize },
 };
 
+/** Whether the payload's bytes are not needed any more once it is decoded. */
+const isCopied = (encoding, payload) =>
+  (encoding === LATIN1 || encoding === UTF16) && typeof payload !== 'string';
+
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
 function decode(encoding, payload) {
   if (payload === undefined) throw new TypeError('the text is too long for a string');
@@ -88,6 +119,12 @@ function decode(encoding, payload) {
       return JSON.parse(payload);
     case V8_VALUE:
       return deserialize(payload);
+    case VIEWS:
+      return deserializeWithViews(payload);
+    case LATIN1: // long texts come as bytes
+      return typeof payload === 'string' ? payload : payload.toString('latin1');
+    case UTF16:
+      return typeof payload === 'string' ? payload : payload.toString('utf16le');
     default:
       return payload;
   }
@@ -120,9 +157,11 @@ module.exports = {
   UTF16,
   UTF8,
   V8_VALUE,
+  VIEWS,
   codecs,
   decode,
   decodeJoined,
+  isCopied,
   nodeCodecs,
   serialize,
 };

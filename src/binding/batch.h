@@ -26,6 +26,9 @@ public:
     kNack = 7
   };
 
+  // Whether large bodies are handed out where they lie.
+  bool keeps_bodies = true;
+
   // Opens a handle scope that stays open until Take().
   void Add(napi_env env, const fw_message_t& message);
   void AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c);
