@@ -1,6 +1,7 @@
 /* Control frames, both ways: what the peer says is checked and applied here, and what this end owes
  * the peer is laid out here. */
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "channel_state.h"
 
@@ -9,7 +10,9 @@
 #endif
 #include <unistd.h>
 
-#define SEGMENT_MIN 131072
+#define SEGMENT_MIN ((size_t)65536)
+#define SEGMENT_MIN_MAX ((size_t)262144)
+#define SEND_BUFFER_PART 8
 
 /* ---------------------------------------------------------------- incoming */
 
@@ -19,13 +22,24 @@ static uint64_t features(const fw_channel_t* channel) {
   return has_segments ? FW_FEATURE_SEGMENTS : 0;
 }
 
+/* From which size on shared memory is worth more than it costs: what the socket takes only a few of before its writer has to
+ * wait for the reader. That differs by a factor of ten between systems and users. */
+static size_t break_even(int fd) {
+  int buffer = 0;
+  socklen_t size = sizeof(buffer);
+  if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) != 0 || buffer < 0) return SEGMENT_MIN;
+  size_t part = (size_t)buffer / SEND_BUFFER_PART;
+  if (part < SEGMENT_MIN) return SEGMENT_MIN;
+  return part < SEGMENT_MIN_MAX ? part : SEGMENT_MIN_MAX;
+}
+
 static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   fw_hello_t hello;
   const char* rule = fw_hello_decode(payload, &hello);
   if (rule != NULL) return rule;
   channel->peer = hello;
   if (features(channel) & hello.features & FW_FEATURE_SEGMENTS)
-    channel->out.pool.min_size = SEGMENT_MIN;
+    channel->out.pool.min_size = break_even(channel->fd);
   channel->callbacks.on_hello(channel->data, hello.pid);
   return NULL;
 }

@@ -33,8 +33,12 @@ function forkDigester(options = advanced) {
       if (message === 'collect') {
         kept.length = 0;
         require('node:v8').setFlagsFromString('--expose-gc');
-        require('node:vm').runInNewContext('gc')();
-        process.send('collected');
+        const gc = require('node:vm').runInNewContext('gc');
+        gc();
+        setTimeout(() => {
+          gc(); // V8 frees what the first one found
+          setTimeout(() => process.send('collected'), 50);
+        }, 50);
         return;
       }
       const body = message?.body ?? message;
