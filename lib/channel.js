@@ -7,7 +7,7 @@ const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
-const { disabledInAddon } = require('./features');
+const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const handles = require('./handles');
 const { Inbox } = require('./inbox');
@@ -65,7 +65,7 @@ class Channel {
       ...(isNative ? {} : nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
-      disabled: disabledInAddon(),
+      disabled: disabledInAddon() | (limits.isUntrusted ? DISABLED_FOR_UNTRUSTED : 0),
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;

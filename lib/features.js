@@ -16,10 +16,11 @@ const isDisabled = (name) => disabled.has(name);
 
 /** The bits of what is switched off and is the addon's to do without. */
 function disabledInAddon() {
-  return Object.entries(NATIVE).reduce(
-    (bits, [name, bit]) => bits | (isDisabled(name) ? bit : 0),
-    0,
-  );
+  const names = Object.keys(NATIVE).filter(isDisabled);
+  return names.reduce((bits, name) => bits | NATIVE[name], 0);
 }
 
-module.exports = { disabledInAddon, isDisabled };
+/** What a channel with a peer that is not trusted does without: its peer could change what was delivered. */
+const DISABLED_FOR_UNTRUSTED = NATIVE.segments;
+
+module.exports = { DISABLED_FOR_UNTRUSTED, disabledInAddon, isDisabled };

@@ -23,7 +23,7 @@ const OTHER = 1;
 const VIEW_BESIDE = 2;
 
 class Serializer extends v8.DefaultSerializer {
-  views = null;
+  views = null; // where large ones go beside the value
 
   _writeHostObject(object) {
     if (isArrayBufferView(object)) {
@@ -35,9 +35,8 @@ class Serializer extends v8.DefaultSerializer {
   }
 
   #writeView(view) {
-    if (goesBeside(view)) {
+    if (this.views !== null && goesBeside(view)) {
       this.writeUint32(VIEW_BESIDE);
-      this.views ??= new ViewsOut();
       this.views.add(this, view);
     } else {
       this.writeUint32(VIEW);
@@ -56,12 +55,19 @@ class Deserializer extends v8.DefaultDeserializer {
   }
 }
 
-function serialize(message) {
+function serialize(message, views = null) {
   const serializer = new Serializer();
+  serializer.views = views;
   serializer.writeHeader();
   serializer.writeValue(message);
-  const value = serializer.releaseBuffer();
-  return serializer.views === null ? value : serializer.views.body(value);
+  return serializer.releaseBuffer();
+}
+
+/** The payload, or its parts where large views go beside the value. */
+function serializeWithViews(message) {
+  const views = new ViewsOut();
+  const value = serialize(message, views);
+  return views.isEmpty ? value : views.body(value);
 }
 
 function deserialize(bytes, views = null) {
@@ -96,7 +102,8 @@ const codecs = {
       return Array.isArray(payload) ? VIEWS : V8_VALUE;
     },
     payloadOf(message) {
-      return typeof message === 'string' || Buffer.isBuffer(message) ? message : serialize(message);
+      if (typeof message === 'string' || Buffer.isBuffer(message)) return message;
+      return serializeWithViews(message);
     },
   },
 };
@@ -104,7 +111,7 @@ const codecs = {
 // On stock Node's wire: no message goes as it is.
 const nodeCodecs = {
   json: { encodingOf: () => JSON_TEXT, payloadOf: stringify },
-  advanced: { encodingOf: () => V8_VALUE, payloadOf: serialize },
+  advanced: { encodingOf: () => V8_VALUE, payloadOf: (message) => serialize(message) },
 };
 
 /** Whether the payload's bytes are not needed any more once it is decoded. */

@@ -18,7 +18,7 @@
 #define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
-#define POOL_AGE_MS 5000 /* shared memory that was not used for so long is given up */
+#define POOL_AGE_MS 5000    /* shared memory that was not used for so long is given up */
 
 uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
   return uv_now(channel->poll.loop);

@@ -409,6 +409,8 @@ static int read_in_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
                            const uint8_t* payload) {
   fw_inbound_t message = {.encoding = frame->encoding};
   uint64_t size = fw_get_u64(payload + 8);
+  if (queue->refused_encodings & (1u << frame->encoding))
+    return violate(queue, frame, "encoding", frame->encoding);
   if (size > queue->max_message_size) return violate(queue, frame, "too-large", size);
   if (frame->encoding == FW_ENCODING_UTF16 && size % 2 != 0)
     return violate(queue, frame, "encoding", size);

@@ -156,8 +156,9 @@ static void every_kind_has_its_name(void) {
   CHECK_RULE(fw_frame_name(FW_KIND_HELLO), "HELLO");
   CHECK_RULE(fw_frame_name(FW_KIND_WRITES_DONE), "WRITES_DONE");
   CHECK_RULE(fw_frame_name(FW_KIND_END), "END");
+  CHECK_RULE(fw_frame_name(FW_KIND_UNMAP), "UNMAP");
   CHECK_RULE(fw_frame_name(0), "?");
-  CHECK_RULE(fw_frame_name(14), "?");
+  CHECK_RULE(fw_frame_name(19), "?");
   CHECK_RULE(fw_frame_name(255), "?");
 }
 

@@ -152,6 +152,18 @@ describe('large messages', () => {
     },
   );
 
+  itIsBetter('stay out of shared memory where the peer is not trusted', async () => {
+    const child = forkDigester({ untrusted: true });
+    for (let i = 0; i < 3; i++) {
+      const text = randomBytes(SIZE).toString('hex');
+      assert.equal((await digestOf(child, text)).digest, md5(bytesOf(text)));
+    }
+    assert.equal(segmentsOf(child.pid), 0);
+    assert.equal(segmentsOf(process.pid), 0);
+    child.disconnect();
+    await once(child, 'exit');
+  });
+
   it('may be written to by the listener that got them', async () => {
     const child = forkFunction(advanced, () => {
       process.on('message', ({ body, byte }) => {
