@@ -112,7 +112,7 @@ typedef struct fw_message_s {
   size_t cost;                  /* bytes of credit, for fw_channel_deliver() */
   const fw_handle_in_t* handle; /* NULL without one */
   int is_shared;                /* the peer can still write to `data`: copy before it is parsed */
-  struct fw_inbound_s* source;  /* for fw_message_keep() */
+  struct fw_inbound_s* source;  /* for fw_message_keep(); NULL: it cannot be kept */
 } fw_message_t;
 
 typedef enum {
@@ -171,11 +171,11 @@ typedef struct fw_options_s {
   uint32_t credit_handles;    /* (512, which is also the most) */
   uint32_t refused_types;     /* 1 << fw_handle_type_t: handles that are refused (none) */
   uint32_t refused_encodings; /* 1 << fw_encoding_t: messages that break the channel (none) */
-  uint32_t end_stall_ms;     /* a flush before END without progress (5000) */
-  uint32_t exit_stall_ms;    /* fw_channels_flush() without progress; no default */
-  uint32_t exit_total_ms;    /* fw_channels_flush() in all; no default */
-  uint32_t disabled;         /* FW_DISABLE_*: what is done without (nothing) */
-  const char* trace_name;    /* "parent" or "child" in the wire log; may be NULL */
+  uint32_t end_stall_ms;      /* a flush before END without progress (5000) */
+  uint32_t exit_stall_ms;     /* fw_channels_flush() without progress; no default */
+  uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
+  uint32_t disabled;          /* FW_DISABLE_*: what is done without (nothing) */
+  const char* trace_name;     /* "parent" or "child" in the wire log; may be NULL */
   fw_wire_t wire;
   /* Node's wire: the payloads that acknowledge a handle, or say that it did not come. They stay valid
    * as long as the channel. */

@@ -284,6 +284,7 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
 
 fw_body_t* fw_message_keep(const fw_message_t* message) {
   fw_inbound_t* inbound = message->source;
+  if (inbound == NULL) return NULL; /* stock's wire: the message lies in the read buffer */
   if (inbound->mapped != NULL) return fw_mapped_keep(inbound->mapped);
   if (inbound->capacity == 0) return NULL;
   fw_body_t* body = fw_body_of_memory(inbound->data);

@@ -259,11 +259,12 @@ describe('large messages where memory or descriptors are short', () => {
   };
 
   /** A child that sends, under a limit of the shell. Its exit code. */
-  async function runLimited(limit) {
+  async function runLimited(limit, channel) {
     const shell = ['-c', `${limit}; exec "$0" "$@"`, process.execPath];
     const child = spawn('sh', [...shell, ...functionArgs(body)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
+      channel,
     });
     child.on('message', (bytes) => child.send(md5(bytes)));
     const [code] = await once(child, 'exit');
@@ -271,7 +272,11 @@ describe('large messages where memory or descriptors are short', () => {
   }
 
   it('arrive from a sender that may open no descriptor more', async () => {
-    assert.equal(await runLimited('ulimit -n 22'), 0);
+    assert.equal(await runLimited('ulimit -n 22', 'native'), 0);
+  });
+
+  it("arrive on stock's wire", async () => {
+    assert.equal(await runLimited('true', 'node'), 0);
   });
 });
 
