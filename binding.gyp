@@ -49,11 +49,15 @@
       'target_name': 'forkwire_core',
       'type': 'static_library',
       'sources': [
+        'src/core/body.c',
         'src/core/buffer.c',
         'src/core/frame.c',
         'src/core/ancillary.c',
         'src/core/fd_kind.c',
         'src/core/ledger.c',
+        'src/core/segment.c',
+        'src/core/segment_map.c',
+        'src/core/segment_pool.c',
         'src/core/read_queue.c',
         'src/core/write_queue.c',
         'src/core/control.c',
@@ -85,6 +89,8 @@
         'src/binding/environment.cc',
         'src/binding/batch.cc',
         'src/binding/channel.cc',
+        'src/binding/bodies.cc',
+        'src/binding/text.cc',
       ],
       'conditions': [
         ['OS=="linux"', {

@@ -8,7 +8,7 @@ const { Bookkeeping } = require('./bookkeeping');
 const { ClusterWorker, isOfCluster } = require('./cluster-handover');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
-const { disabledInAddon } = require('./features');
+const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Gathering } = require('./gathering');
 const handles = require('./handles');
@@ -71,7 +71,7 @@ class Channel {
       ...(isNative ? {} : nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
-      disabled: disabledInAddon(),
+      disabled: disabledInAddon() | (limits.isUntrusted ? DISABLED_FOR_UNTRUSTED : 0),
       trace: diagnostics.isTracing ? trace : '',
     };
     this.#target = target;

@@ -5,10 +5,14 @@
 //   gathering   small messages of a turn cross into the addon together
 //   texts       short strings and numbers become JSON texts without JSON.stringify(), and travel like objects
 //   plain-data  plain data in 'advanced' travels as JSON
+//   views       large Buffers inside a message of 'advanced' travel beside the value
 
 /** Names -> bits that the addon knows (FW_DISABLE_* of src/forkwire.h, and those of src/binding/channel.cc). */
 const NATIVE = {
+  segments: 1, // shared memory for large messages
+  sndbuf: 2, // a larger SO_SNDBUF than the system's default
   spinning: 4, // waiting for answers without sleeping, with latency: 'low'
+  external: 1 << 16, // large Buffers over the memory in which they arrived
   joining: 1 << 17, // small JSON texts of one read are parsed together
 };
 
@@ -18,10 +22,11 @@ const isDisabled = (name) => disabled.has(name);
 
 /** The bits of what is switched off and is the addon's to do without. */
 function disabledInAddon() {
-  return Object.entries(NATIVE).reduce(
-    (bits, [name, bit]) => bits | (isDisabled(name) ? bit : 0),
-    0,
-  );
+  const names = Object.keys(NATIVE).filter(isDisabled);
+  return names.reduce((bits, name) => bits | NATIVE[name], 0);
 }
 
-module.exports = { disabledInAddon, isDisabled };
+/** What a channel with a peer that is not trusted does without: its peer could change what was delivered. */
+const DISABLED_FOR_UNTRUSTED = NATIVE.segments;
+
+module.exports = { DISABLED_FOR_UNTRUSTED, disabledInAddon, isDisabled };

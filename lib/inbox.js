@@ -6,7 +6,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { Fifo } = require('./fifo');
 const { runNextTicks } = require('./node-internals');
-const { decode, decodeJoined } = require('./serialization');
+const { decode, decodeJoined, isCopied } = require('./serialization');
 
 // Codes of Batch in src/binding/batch.h.
 const HAS_HANDLE = 16;
@@ -95,6 +95,7 @@ class Inbox {
       }
       const handle = code & HAS_HANDLE ? items[i++] : undefined;
       const messages = [decode(code & ENCODING, value)];
+      if (isCopied(code & ENCODING, value)) this.#native.discard(value);
       this.#add(new Run(messages, cost, (code & INTERNAL) !== 0, handle));
     }
   }

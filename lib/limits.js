@@ -39,6 +39,7 @@ const HANDLE_KINDS = [
 // fw_encoding_t: those that only 'advanced' writes.
 const V8_VALUE = 5;
 const BYTES = 6;
+const VIEWS = 7;
 
 const DEFAULTS = Object.freeze({
   maxMessageSize: 1024 * MIB,
@@ -170,6 +171,6 @@ function limitsFrom(named) {
 
 /** Bits of the encodings that an end with this serialization does not decode: V8's format trusts who wrote it. */
 const refusedEncodings = (serialization) =>
-  serialization === 'advanced' ? 0 : (1 << V8_VALUE) | (1 << BYTES);
+  serialization === 'advanced' ? 0 : (1 << V8_VALUE) | (1 << BYTES) | (1 << VIEWS);
 
 module.exports = { DEFAULTS, limitsFrom, limitsOf, refusedEncodings, sharedLimits };

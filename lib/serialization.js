@@ -9,6 +9,7 @@ const { forkwireError } = require('./errors');
 const { isDisabled } = require('./features');
 const { QUOTED_MAX, quoted } = require('./json-text');
 const { isPlainData, isPlainNumber } = require('./plain-data');
+const { ViewsIn, ViewsOut, goesBeside } = require('./views');
 
 const JSON_TEXT = 1;
 const LATIN1 = 2;
@@ -16,41 +17,72 @@ const UTF8 = 3;
 const UTF16 = 4;
 const V8_VALUE = 5;
 const BYTES = 6;
+const VIEWS = 7;
 
-// Tags of a host object, as in Node's own codec: a view keeps its class, anything else becomes a plain object.
+// Tags of a host object, the first two as in Node's own codec: a view keeps its class, anything else becomes a plain object.
+// A large view is beside the value.
 const VIEW = 0;
 const OTHER = 1;
+const VIEW_BESIDE = 2;
 
 class Serializer extends v8.DefaultSerializer {
+  views = null; // where large ones go beside the value
+
   _writeHostObject(object) {
     if (isArrayBufferView(object)) {
-      this.writeUint32(VIEW);
-      super._writeHostObject(object);
+      this.#writeView(object);
       return;
     }
     this.writeUint32(OTHER);
     this.writeValue({ ...object });
   }
+
+  #writeView(view) {
+    if (this.views !== null && goesBeside(view)) {
+      this.writeUint32(VIEW_BESIDE);
+      this.views.add(this, view);
+    } else {
+      this.writeUint32(VIEW);
+      super._writeHostObject(view);
+    }
+  }
 }
 
 class Deserializer extends v8.DefaultDeserializer {
+  views = null;
+
   _readHostObject() {
     const tag = this.readUint32();
+    if (tag === VIEW_BESIDE && this.views !== null) return this.views.next(this);
     return tag === VIEW ? super._readHostObject() : this.readValue();
   }
 }
 
-function serialize(message) {
+function serialize(message, views = null) {
   const serializer = new Serializer();
+  serializer.views = views;
   serializer.writeHeader();
   serializer.writeValue(message);
   return serializer.releaseBuffer();
 }
 
-function deserialize(bytes) {
+/** The payload, or its parts where large views go beside the value. */
+function serializeWithViews(message) {
+  const views = new ViewsOut();
+  const value = serialize(message, views);
+  return views.isEmpty ? value : views.body(value);
+}
+
+function deserialize(bytes, views = null) {
   const deserializer = new Deserializer(bytes);
+  deserializer.views = views;
   deserializer.readHeader();
   return deserializer.readValue();
+}
+
+function deserializeWithViews(body) {
+  const views = new ViewsIn(body);
+  return deserialize(views.value, views);
 }
 
 /** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
@@ -78,23 +110,29 @@ function advancedPayload(message) {
   if (typeof message === 'string') return stringPayload(message);
   if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
   if (Buffer.isBuffer(message)) return message;
-  return hasPlainData && isPlainData(message) ? JSON.stringify(message) : serialize(message);
+  if (hasPlainData && isPlainData(message)) return JSON.stringify(message);
+  return serializeWithViews(message);
 }
 
 /** The encoding of what payloadOf() gave for a message. */
 function encodingOf(message, payload) {
   if (payload === message) return typeof message === 'string' ? LATIN1 : BYTES;
-  return typeof payload === 'string' ? JSON_TEXT : V8_VALUE;
+  if (typeof payload === 'string') return JSON_TEXT;
+  return Array.isArray(payload) ? VIEWS : V8_VALUE;
 }
 
-// payloadOf(message) gives a string or bytes. A string of encoding LATIN1 may be any string.
+// payloadOf(message) gives a string or bytes, or an array of parts for VIEWS. A string of encoding LATIN1 may be any string.
 const codecs = { json: { payloadOf: jsonPayload }, advanced: { payloadOf: advancedPayload } };
 
 // On stock Node's wire: no message goes as it is.
 const nodeCodecs = {
   json: { payloadOf: stringify },
-  advanced: { payloadOf: serialize },
+  advanced: { payloadOf: (message) => serialize(message) },
 };
+
+/** Whether the payload's bytes are not needed any more once it is decoded. */
+const isCopied = (encoding, payload) =>
+  (encoding === LATIN1 || encoding === UTF16) && typeof payload !== 'string';
 
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
 function decode(encoding, payload) {
@@ -104,6 +142,12 @@ function decode(encoding, payload) {
       return JSON.parse(payload);
     case V8_VALUE:
       return deserialize(payload);
+    case VIEWS:
+      return deserializeWithViews(payload);
+    case LATIN1: // long texts come as bytes
+      return typeof payload === 'string' ? payload : payload.toString('latin1');
+    case UTF16:
+      return typeof payload === 'string' ? payload : payload.toString('utf16le');
     default:
       return payload;
   }
@@ -134,9 +178,11 @@ module.exports = {
   UTF16,
   UTF8,
   V8_VALUE,
+  VIEWS,
   codecs,
   decode,
   decodeJoined,
+  isCopied,
   nodeCodecs,
   serialize,
   encodingOf,

@@ -43,7 +43,8 @@ typedef enum {
   FW_ENCODING_UTF8 = 3,
   FW_ENCODING_UTF16 = 4,
   FW_ENCODING_V8 = 5,
-  FW_ENCODING_BYTES = 6
+  FW_ENCODING_BYTES = 6,
+  FW_ENCODING_VIEWS = 7
 } fw_encoding_t;
 
 typedef enum { FW_FD_OTHER = 0, FW_FD_TCP = 1, FW_FD_UNIX = 2, FW_FD_UDP = 3 } fw_fd_kind_t;
@@ -100,6 +101,9 @@ typedef struct fw_handle_in_s {
   uint32_t buffered_size;
 } fw_handle_in_t;
 
+/* The bytes of a message that somebody keeps. */
+typedef struct fw_body_s fw_body_t;
+
 /* A complete message; everything in it is borrowed. */
 typedef struct fw_message_s {
   fw_lane_t lane;
@@ -108,6 +112,8 @@ typedef struct fw_message_s {
   size_t size;                  /* bytes */
   size_t cost;                  /* bytes of credit, for fw_channel_deliver() */
   const fw_handle_in_t* handle; /* NULL without one */
+  int is_shared;                /* the peer can still write to `data`: copy before it is parsed */
+  struct fw_inbound_s* source;  /* for fw_message_keep(); NULL: it cannot be kept */
 } fw_message_t;
 
 typedef enum {
@@ -153,6 +159,10 @@ typedef struct fw_callbacks_s {
   void (*on_trace)(void* data, const char* line);
 } fw_callbacks_t;
 
+/* Optional parts. */
+#define FW_DISABLE_SEGMENTS 1 /* no shared memory, neither way */
+#define FW_DISABLE_SNDBUF 2   /* SO_SNDBUF stays what the system gives */
+
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
 typedef struct fw_options_s {
   uint64_t max_message_size; /* either way (1 GiB, which is also the most) */
@@ -165,6 +175,7 @@ typedef struct fw_options_s {
   uint32_t end_stall_ms;      /* a flush before END without progress (5000) */
   uint32_t exit_stall_ms;     /* fw_channels_flush() without progress; no default */
   uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
+  uint32_t disabled;          /* FW_DISABLE_*: what is done without (nothing) */
   int low_latency; /* waits for answers without sleeping while there are questions and answers (no) */
   const char* trace_name; /* "parent" or "child" in the wire log; may be NULL */
   fw_wire_t wire;
@@ -209,14 +220,21 @@ int fw_channel_gathers(const fw_channel_t* channel);
 
 /* Writes what is queued, as far as the kernel takes it. */
 void fw_channel_flush(fw_channel_t* channel);
-/* Bytes accepted and not yet written. */
+/* Bytes accepted and not yet written, or in shared memory and not seen by the peer. */
 size_t fw_channel_queued(const fw_channel_t* channel);
-/* Messages of that lane which the kernel has taken as a whole, or which were dropped, in order. */
+/* Bytes of memory that this end has for what it sends, shared memory that is free at the moment included. */
+size_t fw_channel_memory(const fw_channel_t* channel);
+/* Messages of that lane which the kernel has taken as a whole (the peer has seen, where they are in shared memory), or which were
+ * dropped, in order. */
 uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane);
 
 /* Whether the peer reads no more; what it wrote may still arrive. */
 int fw_channel_is_broken(const fw_channel_t* channel);
 
+/* In on_message: the message's bytes stay where they are, and valid, until fw_body_release(), which may come at any
+ * time on the loop's thread, also when the channel is gone. NULL: they are to be copied. */
+fw_body_t* fw_message_keep(const fw_message_t* message);
+void fw_body_release(fw_body_t* body);
 /* `count` messages that on_message reported were given to a listener, or dropped: their credit goes back. */
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost);
 

@@ -4,9 +4,14 @@
 
 #include <cstring>
 
+#include "bodies.h"
+
 namespace {
 
 constexpr size_t kJoinMax = 4096; // larger texts are better parsed alone
+// Buffer#toString() keeps strings of this size outside V8's heap, in memory that is used again; those of Node-API are made in
+// fresh pages each time.
+constexpr size_t kLongText = 1 << 20;
 
 bool IsAscii(const uint8_t* bytes, size_t size) {
   uint64_t high = 0;
@@ -60,30 +65,31 @@ napi_value BigInt(napi_env env, uint64_t number) {
 }
 
 // nullptr when JavaScript cannot hold it.
-napi_value Decode(napi_env env, const fw_message_t& message) {
+napi_value Decode(napi_env env, const fw_message_t& message, bool keeps_bodies) {
   const char* bytes = reinterpret_cast<const char*>(message.data);
   napi_value value = nullptr;
-  void* copy;
   switch (message.encoding) {
     case FW_ENCODING_LATIN1:
+      if (message.size >= kLongText) return BytesOf(env, message, keeps_bodies);
       napi_create_string_latin1(env, bytes, message.size, &value);
       break;
     case FW_ENCODING_JSON:
       if (IsAscii(message.data, message.size))
         napi_create_string_latin1(env, bytes, message.size, &value);
-      else napi_create_string_utf8(env, bytes, message.size, &value);
+      else value = TextFromUtf8(env, message);
       break;
     case FW_ENCODING_UTF8:
-      napi_create_string_utf8(env, bytes, message.size, &value);
+      value = TextFromUtf8(env, message);
       break;
     case FW_ENCODING_UTF16: {
+      if (message.size >= kLongText) return BytesOf(env, message, keeps_bodies);
       std::u16string aligned(message.size / 2, u'\0');
       std::memcpy(&aligned[0], bytes, message.size);
       napi_create_string_utf16(env, aligned.data(), aligned.size(), &value);
       break;
     }
     default:
-      napi_create_buffer_copy(env, message.size, bytes, &copy, &value);
+      value = BytesOf(env, message, keeps_bodies);
   }
   return value;
 }
@@ -168,7 +174,7 @@ void Batch::Add(napi_env env, const fw_message_t& message) {
   if (message.handle != nullptr) code |= kHasHandle;
   if (message.lane == FW_LANE_INTERNAL) code |= kInternal;
   PushNumber(env, code);
-  napi_value value = Decode(env, message);
+  napi_value value = Decode(env, message, keeps_bodies);
   Push(env, value != nullptr ? value : Undefined(env));
   PushNumber(env, static_cast<double>(message.cost));
   if (message.handle != nullptr) Push(env, HandleObject(env, *message.handle));

@@ -28,6 +28,8 @@ public:
 
   // Whether small JSON texts are joined.
   bool joins = true;
+  // Whether large bodies are handed out where they lie.
+  bool keeps_bodies = true;
 
   // Opens a handle scope that stays open until Take().
   void Add(napi_env env, const fw_message_t& message);

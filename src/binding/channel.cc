@@ -6,12 +6,16 @@
 #include <cstdio>
 #include <cstring>
 
+#include "bodies.h"
+#include "text.h"
+
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
-constexpr uint32_t kDisableSpinning = 4;             // as in lib/features.js
+constexpr size_t kExactFrom = 1024;      // longer texts are measured before they are encoded
+constexpr uint32_t kDisableSpinning = 4; // these as in lib/features.js
+constexpr uint32_t kDisableExternal = 1 << 16;
 constexpr uint32_t kDisableJoining = 1 << 17;
-constexpr size_t kExactFrom = 1024; // longer texts are measured before they are encoded
 
 enum {
   kQueued = 0,
@@ -78,6 +82,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::SendTexts>("sendTexts"),
                       InstanceMethod<&Channel::Flush>("flush"),
                       InstanceMethod<&Channel::Deliver>("deliver"),
+                      InstanceMethod<&Channel::Discard>("discard"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
                       InstanceMethod<&Channel::Adopt>("adopt"),
                       InstanceMethod<&Channel::Claim>("claim"),
@@ -121,10 +126,11 @@ Channel::Channel(const Napi::CallbackInfo& info)
   fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
                               OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
                               OnEnd,     OnClosed,  nullptr};
-  uint32_t disabled = given.Get("disabled").As<Napi::Number>().Uint32Value();
+  options.disabled = given.Get("disabled").As<Napi::Number>().Uint32Value();
   options.low_latency = given.Get("lowLatency").As<Napi::Number>().Uint32Value() != 0 &&
-                        (disabled & kDisableSpinning) == 0;
-  batch_.joins = (disabled & kDisableJoining) == 0;
+                        (options.disabled & kDisableSpinning) == 0;
+  batch_.joins = (options.disabled & kDisableJoining) == 0;
+  batch_.keeps_bodies = (options.disabled & kDisableExternal) == 0;
   trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
   options.trace_name = trace_name_.c_str();
   if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
@@ -171,7 +177,7 @@ void Channel::UpdateState() {
   state_data_[kBroken] = fw_channel_is_broken(core_);
   state_data_[kEvents] = static_cast<double>(batch_.CountEvents());
   state_data_[kGathers] = fw_channel_gathers(core_);
-  int64_t change = static_cast<int64_t>(queued) - reported_memory_;
+  int64_t change = static_cast<int64_t>(fw_channel_memory(core_)) - reported_memory_;
   if (change > -kMemoryStep && change < kMemoryStep) return;
   int64_t total;
   napi_adjust_external_memory(Env(), change, &total);
@@ -353,6 +359,8 @@ const uint8_t* Channel::ReadUtf8(napi_value text, size_t* ret_size) {
 int Channel::SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle) {
   size_t length;
   napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
+  if (length >= kExactFrom && handle == nullptr)
+    return SendLongText(Env(), core_, lane, text, length);
   std::u16string wide(length + 1, u'\0');
   napi_get_value_string_utf16(Env(), text, &wide[0], length + 1, &length);
   bool is_one_byte = BitsOf(wide.data(), length) < 256;
@@ -381,6 +389,8 @@ int Channel::SendPayload(fw_lane_t lane, int encoding, Napi::Value payload,
                          const fw_handle_out_t* handle) {
   if (encoding == FW_ENCODING_JSON) return SendUtf8(lane, payload, handle);
   if (encoding == FW_ENCODING_LATIN1) return SendString(lane, payload, handle);
+  if (encoding == FW_ENCODING_VIEWS)
+    return SendViews(Env(), core_, lane, payload.As<Napi::Array>(), handle);
   return SendBytes(lane, static_cast<fw_encoding_t>(encoding), payload.As<Napi::Uint8Array>(),
                    handle);
 }
@@ -420,6 +430,12 @@ Napi::Value Channel::Flush(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::Deliver(const Napi::CallbackInfo& info) {
   if (core_ != nullptr) fw_channel_deliver(core_, Lane(info[0]), Id(info[1]), Id(info[2]));
+  return info.Env().Undefined();
+}
+
+// A Buffer that this channel handed out is not used any more: its memory need not wait for the garbage collector.
+Napi::Value Channel::Discard(const Napi::CallbackInfo& info) {
+  napi_detach_arraybuffer(info.Env(), info[0].As<Napi::Uint8Array>().ArrayBuffer());
   return info.Env().Undefined();
 }
 

@@ -43,6 +43,7 @@ private:
   Napi::Value SendTexts(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   Napi::Value Deliver(const Napi::CallbackInfo& info);
+  Napi::Value Discard(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
   Napi::Value Adopt(const Napi::CallbackInfo& info);
   Napi::Value Claim(const Napi::CallbackInfo& info);

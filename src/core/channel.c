@@ -22,6 +22,7 @@
 #define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
+#define POOL_AGE_MS 5000    /* shared memory that was not used for so long is given up */
 
 uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
   return uv_now(channel->poll.loop);
@@ -45,6 +46,7 @@ static void update_timer(fw_channel_t* channel) {
   uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
                           earliest(channel->write_retry_at, channel->room_probe_at));
   if (channel->node != NULL) due = earliest(due, fw__node_wire_due(channel->node));
+  due = earliest(due, channel->pool_age_at);
   if (due == 0) {
     uv_timer_stop(&channel->timer);
     return;
@@ -100,6 +102,12 @@ static void retry_later(fw_channel_t* channel) {
   channel->write_retry_at = fw__channel_now_ms(channel) + wait;
 }
 
+/* Only while there is a pool: a channel at rest has no timer. */
+static void watch_pool(fw_channel_t* channel) {
+  if (channel->pool_age_at == 0 && fw_segment_pool_is_aging(&channel->out.pool))
+    channel->pool_age_at = fw__channel_now_ms(channel) + POOL_AGE_MS;
+}
+
 void fw__channel_write(fw_channel_t* channel) {
   size_t written = 0;
   if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
@@ -115,6 +123,7 @@ void fw__channel_write(fw_channel_t* channel) {
   if (status == UV_EAGAIN) channel->is_blocked = 1;
   else if (status < 0 && is_shortage(status) && channel->out.failed == 0) retry_later(channel);
   else if (status < 0) channel->is_broken = 1;
+  watch_pool(channel);
   fw__channel_update_poll(channel);
 }
 
@@ -203,6 +212,11 @@ static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, 
   channel->has_events = 1;
   channel->callbacks.on_settled(channel->data, sent->token, outcome, reason);
   if (!channel->in_batch) fw__channel_schedule(channel, 1);
+}
+
+static void on_released(void* data) {
+  fw_channel_t* channel = data;
+  fw__channel_schedule(channel, 0);
 }
 
 void fw__channel_report_batch(fw_channel_t* channel) {
@@ -297,6 +311,12 @@ static void on_prepare(uv_prepare_t* prepare) {
   fw__channel_advance(channel);
 }
 
+static void age_pool(fw_channel_t* channel) {
+  channel->pool_age_at = 0;
+  fw_segment_pool_age(&channel->out.pool);
+  fw__channel_write(channel);
+}
+
 static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
   uint64_t now = fw__channel_now_ms(channel);
@@ -305,6 +325,7 @@ static void on_timer(uv_timer_t* timer) {
     channel->gathered_at = 0;
     fw__channel_write(channel);
   }
+  if (channel->pool_age_at != 0 && channel->pool_age_at <= now) age_pool(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
     fw__channel_write(channel);
@@ -396,7 +417,8 @@ static void init_options(fw_channel_t* channel, const fw_options_t* options) {
 
 static void init_parts(fw_channel_t* channel) {
   fw_read_callbacks_t reads = {.on_message = fw__channel_on_message,
-                               .on_control = fw__control_read};
+                               .on_control = fw__control_read,
+                               .on_released = on_released};
   if (channel->callbacks.on_trace != NULL) reads.on_frame = fw__trace_read;
   fw_ledger_init(&channel->ledger, on_settled, channel);
   fw_read_queue_init(&channel->in, &channel->ledger, &reads, channel);
@@ -428,9 +450,11 @@ static int is_queue_full(const fw_channel_t* channel, fw_lane_t lane, size_t siz
 }
 
 /* Best effort: large payloads go faster through a large buffer. */
-static void grow_send_buffer(int fd) {
+static void grow_send_buffer(const fw_channel_t* channel) {
+  int fd = channel->fd;
   int size = SEND_BUFFER_SIZE;
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+  if ((channel->options.disabled & FW_DISABLE_SNDBUF) == 0)
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 #ifdef SO_NOSIGPIPE
   int yes = 1;
   setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof(yes));
@@ -471,7 +495,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   }
   channel->fd = fd;
   channel->is_referenced = 1;
-  grow_send_buffer(fd);
+  grow_send_buffer(channel);
   if (is_native) fw__control_lay_hello(channel);
   fw__channel_update_poll(channel);
   fw__channel_schedule(channel, 0);
@@ -533,11 +557,18 @@ void fw_channel_flush(fw_channel_t* channel) {
 }
 
 size_t fw_channel_queued(const fw_channel_t* channel) {
-  return fw__wire_size(channel);
+  return fw__wire_size(channel) + channel->out.pool.unseen;
+}
+
+size_t fw_channel_memory(const fw_channel_t* channel) {
+  return fw__wire_size(channel) + (size_t)channel->out.pool.bytes;
 }
 
 uint64_t fw_channel_written(const fw_channel_t* channel, fw_lane_t lane) {
-  return fw__wire_written(channel, lane);
+  uint64_t written = fw__wire_written(channel, lane);
+  if (lane != FW_LANE_USER) return written;
+  uint64_t unseen = fw_segment_pool_first_unseen(&channel->out.pool);
+  return written < unseen ? written : unseen - 1;
 }
 
 int fw_channel_is_broken(const fw_channel_t* channel) {

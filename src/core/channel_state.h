@@ -69,6 +69,8 @@ struct fw_channel_s {
   uint64_t room_probe_at;
   uint32_t room_probe_ms;
 
+  uint64_t pool_age_at; /* segments that nobody used are given up, or 0 */
+
   /* Ends. */
   int is_referenced;
   int holds;

@@ -1,6 +1,7 @@
 /* Control frames, both ways: what the peer says is checked and applied here, and what this end owes
  * the peer is laid out here. */
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "channel_state.h"
 
@@ -9,13 +10,36 @@
 #endif
 #include <unistd.h>
 
+#define SEGMENT_MIN ((size_t)65536)
+#define SEGMENT_MIN_MAX ((size_t)262144)
+#define SEND_BUFFER_PART 8
+
 /* ---------------------------------------------------------------- incoming */
+
+static uint64_t features(const fw_channel_t* channel) {
+  int has_segments =
+      fw_segment_is_supported() && (channel->options.disabled & FW_DISABLE_SEGMENTS) == 0;
+  return has_segments ? FW_FEATURE_SEGMENTS : 0;
+}
+
+/* From which size on shared memory is worth more than it costs: what the socket takes only a few of before its writer has to
+ * wait for the reader. That differs by a factor of ten between systems and users. */
+static size_t break_even(int fd) {
+  int buffer = 0;
+  socklen_t size = sizeof(buffer);
+  if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &size) != 0 || buffer < 0) return SEGMENT_MIN;
+  size_t part = (size_t)buffer / SEND_BUFFER_PART;
+  if (part < SEGMENT_MIN) return SEGMENT_MIN;
+  return part < SEGMENT_MIN_MAX ? part : SEGMENT_MIN_MAX;
+}
 
 static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   fw_hello_t hello;
   const char* rule = fw_hello_decode(payload, &hello);
   if (rule != NULL) return rule;
   channel->peer = hello;
+  if (features(channel) & hello.features & FW_FEATURE_SEGMENTS)
+    channel->out.pool.min_size = break_even(channel->fd);
   channel->callbacks.on_hello(channel->data, hello.pid);
   return NULL;
 }
@@ -76,8 +100,20 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
     case FW_KIND_COUNTS:
       read_counts(channel, frame, payload);
       return NULL;
+    case FW_KIND_MAPPED:
+      return fw_segment_pool_on_mapped(&channel->out.pool, frame->id,
+                                       (frame->flags & FW_FLAG_REFUSED) != 0);
+    case FW_KIND_SEEN:
+      fw__channel_note_progress(channel);
+      channel->has_progress = 1;
+      return fw_segment_pool_on_seen(&channel->out.pool, frame->id);
+    case FW_KIND_RELEASED:
+      return fw_segment_pool_on_released(&channel->out.pool, payload, frame->size / 8);
     case FW_KIND_END:
       return read_end(channel, frame, payload);
+    case FW_KIND_SEGMENT:
+    case FW_KIND_UNMAP: /* the map has seen to them */
+      return NULL;
     default: /* HANDLE_FD: the ledger has it. There may be room for more */
       channel->room_probe_at = 0;
       channel->room_probe_ms = 0;
@@ -96,6 +132,7 @@ void fw__control_lay_hello(fw_channel_t* channel) {
   fw_hello_t hello = {.min_version = FW_VERSION,
                       .max_version = FW_VERSION,
                       .pid = (uint32_t)getpid(),
+                      .features = features(channel),
                       .max_message_size = channel->in.max_message_size};
   fw_hello_encode(payload, &hello);
   put(channel, (fw_frame_t){.kind = FW_KIND_HELLO, .size = FW_HELLO_SIZE}, payload);
@@ -183,6 +220,39 @@ static void lay_end(fw_channel_t* channel) {
   channel->end_laid = 1;
 }
 
+static void lay_mapped(fw_channel_t* channel) {
+  fw_segment_map_t* map = &channel->in.segments;
+  fw_frame_t frame = {.kind = FW_KIND_MAPPED, .id = map->answer_id};
+  if (map->answer_refused) frame.flags = FW_FLAG_REFUSED;
+  map->answer_id = 0;
+  put(channel, frame, NULL);
+}
+
+static void lay_seen(fw_channel_t* channel) {
+  fw_segment_map_t* map = &channel->in.segments;
+  map->n_seen_told = map->n_seen;
+  put(channel, (fw_frame_t){.kind = FW_KIND_SEEN, .id = map->n_seen}, NULL);
+}
+
+static void lay_released(fw_channel_t* channel) {
+  uint8_t payload[FW_SEGMENTS_MAX * 8];
+  uint64_t ids[FW_SEGMENTS_MAX];
+  size_t count = fw_segment_map_take_released(&channel->in.segments, ids);
+  for (size_t i = 0; i < count; i++) fw_put_u64(payload + i * 8, ids[i]);
+  put(channel, (fw_frame_t){.kind = FW_KIND_RELEASED, .size = (uint32_t)count * 8}, payload);
+}
+
+/* Own segments: those that are not used any more, and a new one. A full set leaves first. */
+static void lay_segments(fw_channel_t* channel) {
+  fw_segment_pool_t* pool = &channel->out.pool;
+  uint64_t id;
+  while ((id = fw_segment_pool_drop(pool)) != 0)
+    put(channel, (fw_frame_t){.kind = FW_KIND_UNMAP, .id = id}, NULL);
+  if (channel->end_wanted || channel->out.n_set == FW_SET_MAX) return;
+  fw_segment_t* segment = fw_segment_pool_make(pool);
+  if (segment != NULL) fw_write_queue_put_segment(&channel->out, segment);
+}
+
 /* What is due, bounded by construction: each list holds state, not history. The order matters: a
  * handle is TAKEN before its closing is counted, and all of it stands before END. */
 void fw__control_lay(void* data) {
@@ -193,6 +263,10 @@ void fw__control_lay(void* data) {
     if (ledger->n_refused > 0) lay_refused(channel);
     if (ledger->n_taken > 0 && !fw__channel_may_end(channel)) lay_ranges(channel, FW_KIND_TAKEN);
     while (channel->n_counts > 0) lay_counts(channel);
+    if (channel->in.segments.answer_id != 0) lay_mapped(channel);
+    if (channel->in.segments.n_seen_told != channel->in.segments.n_seen) lay_seen(channel);
+    if (channel->in.segments.n_released > 0) lay_released(channel);
+    if (channel->out.pool.min_size != 0) lay_segments(channel);
   }
   if (ledger->n_resend_ids > 0) lay_resend(channel);
   if (ledger->n_resend > 0) lay_handle_fds(channel);

@@ -22,7 +22,8 @@ static const kind_rule_t kind_rules[] = {
     [0] = {"?", 0, 0, 1, 0, 0, 0},
     [FW_KIND_HELLO] = {"HELLO", FW_HELLO_SIZE, FW_HELLO_MAX_SIZE, 1, 0, 0, 0},
     [FW_KIND_BATCH] = {"BATCH", 4, 4, 1, 0, 0, 0},
-    [FW_KIND_USER] = {"USER", 0, FW_FRAME_MAX_PAYLOAD, 1, FW_FLAG_MORE | FW_FLAG_CONTINUED, 1, 1},
+    [FW_KIND_USER] = {"USER", 0, FW_FRAME_MAX_PAYLOAD, 1,
+                      FW_FLAG_MORE | FW_FLAG_CONTINUED | FW_FLAG_SEGMENT, 1, 1},
     [FW_KIND_INTERNAL] = {"INTERNAL", 0, FW_FRAME_MAX_PAYLOAD, 1, FW_FLAG_MORE | FW_FLAG_CONTINUED,
                           1, 1},
     [FW_KIND_CREDIT] = {"CREDIT", 16, 16, 1, 0, 0, 0},
@@ -34,6 +35,11 @@ static const kind_rule_t kind_rules[] = {
     [FW_KIND_WRITES_DONE] = {"WRITES_DONE", 0, 0, 1, FW_FLAG_FAILED, 0, 1},
     [FW_KIND_COUNTS] = {"COUNTS", PAIR_SIZE, FW_COUNTS_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
     [FW_KIND_END] = {"END", 0, FW_HANDLES_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
+    [FW_KIND_SEGMENT] = {"SEGMENT", 8, 8, 1, 0, 1, 1},
+    [FW_KIND_MAPPED] = {"MAPPED", 0, 0, 1, FW_FLAG_REFUSED, 0, 1},
+    [FW_KIND_SEEN] = {"SEEN", 0, 0, 1, 0, 0, 1},
+    [FW_KIND_RELEASED] = {"RELEASED", 8, FW_SEGMENTS_MAX * 8, 8, 0, 0, 0},
+    [FW_KIND_UNMAP] = {"UNMAP", 0, 0, 1, 0, 0, 1},
 };
 
 #define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))
@@ -84,10 +90,15 @@ void fw_frame_decode(const uint8_t bytes[FW_FRAME_HEADER_SIZE], fw_frame_t* ret_
 }
 
 static const char* check_message(const fw_frame_t* frame) {
-  if (frame->encoding < FW_ENCODING_JSON || frame->encoding > FW_ENCODING_BYTES) return "encoding";
+  if (frame->encoding < FW_ENCODING_JSON || frame->encoding > FW_ENCODING_VIEWS) return "encoding";
   if (frame->flags & FW_FLAG_CONTINUED) {
     if (frame->handles > 0) return "handles";
     if (frame->id != 0) return "reserved";
+  }
+  if (frame->flags & FW_FLAG_SEGMENT) {
+    if (frame->flags != FW_FLAG_SEGMENT) return "reserved";
+    if (frame->handles > 0) return "handles";
+    if (frame->size != FW_SEGMENT_REF_SIZE) return "size";
   }
   if (frame->handles == 0 && frame->id != 0) return "reserved";
   if (frame->handles == 1 && frame->id == 0) return "handle-id";
@@ -104,8 +115,8 @@ const char* fw_frame_check(const fw_frame_t* frame) {
   if (!rule->has_id && frame->id != 0) return "reserved";
   if (fw_frame_is_message(frame)) return check_message(frame);
   if (frame->encoding != 0) return "reserved";
-  if (rule->has_id && frame->id == 0) return "ledger";
-  if (frame->kind == FW_KIND_HANDLE_FD && frame->handles != 1) return "handles";
+  if (rule->has_id && frame->id == 0) return frame->kind >= FW_KIND_SEGMENT ? "segment" : "ledger";
+  if (rule->max_handles == 1 && frame->handles != 1) return "handles";
   return NULL;
 }
 

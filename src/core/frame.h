@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../forkwire.h"
+#include "segment.h"
 
 #define FW_FRAME_HEADER_SIZE 16
 #define FW_FRAME_MAX_PAYLOAD 262144
@@ -13,6 +14,7 @@
 #define FW_HELLO_MAX_SIZE 256
 #define FW_BLOCK_SIZE 24
 #define FW_TOTAL_SIZE 8
+#define FW_SEGMENT_REF_SIZE 16
 #define FW_SET_MAX 253
 #define FW_USER_CREDIT ((uint64_t)16 << 20)
 #define FW_INTERNAL_CREDIT ((uint64_t)1 << 20)
@@ -35,12 +37,22 @@ typedef enum {
   FW_KIND_HANDLE_FD = 10,
   FW_KIND_WRITES_DONE = 11,
   FW_KIND_COUNTS = 12,
-  FW_KIND_END = 13
+  FW_KIND_END = 13,
+  FW_KIND_SEGMENT = 14,
+  FW_KIND_MAPPED = 15,
+  FW_KIND_SEEN = 16,
+  FW_KIND_RELEASED = 17,
+  FW_KIND_UNMAP = 18
 } fw_kind_t;
 
 #define FW_FLAG_MORE 1
 #define FW_FLAG_CONTINUED 2
+#define FW_FLAG_SEGMENT 4
 #define FW_FLAG_FAILED 1
+#define FW_FLAG_REFUSED 1
+
+/* Bits of HELLO's features. */
+#define FW_FEATURE_SEGMENTS ((uint64_t)1)
 
 typedef struct fw_frame_s {
   uint32_t size; /* payload bytes */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "body.h"
 #include "fd_kind.h"
 
 #define READ_SIZE 65536
@@ -22,10 +23,11 @@ void fw_read_queue_init(fw_read_queue_t* queue, fw_ledger_t* ledger,
   queue->lanes[FW_LANE_USER].initial = FW_USER_CREDIT;
   queue->lanes[FW_LANE_INTERNAL].initial = FW_INTERNAL_CREDIT;
   for (int i = 0; i < FW_N_LANES; i++) queue->lanes[i].limit = queue->lanes[i].initial;
+  fw_segment_map_init(&queue->segments, callbacks->on_released, data);
 }
 
 static void inbound_free(fw_inbound_t* message) {
-  free(message->data);
+  if (message->capacity > 0) free(message->data);
   memset(message, 0, sizeof(*message));
 }
 
@@ -48,6 +50,7 @@ void fw_read_queue_free(fw_read_queue_t* queue) {
   fw_buffer_free(&queue->in);
   fw_fd_set_drop(&queue->set);
   fw_fd_set_drop(&queue->waiting_set);
+  fw_segment_map_free(&queue->segments);
   for (int i = 0; i < FW_N_LANES; i++) {
     fw_lane_in_t* lane = &queue->lanes[i];
     inbound_free(&lane->partial);
@@ -72,6 +75,8 @@ void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t cou
   fw_lane_in_t* lane = &queue->lanes[which];
   lane->undelivered -= count < lane->undelivered ? count : lane->undelivered;
   lane->credited += cost;
+  if (which == FW_LANE_USER && queue->segments.count > 0)
+    fw_segment_map_delivered(&queue->segments, lane->n_reported - lane->undelivered);
   credit_partial(lane);
 }
 
@@ -93,12 +98,14 @@ void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES
 
 /* ------------------------------------------------------ delivery and waiting */
 
-static void report(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
+static void report(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound) {
   fw_message_t message = {.lane = which,
                           .encoding = (fw_encoding_t)inbound->encoding,
                           .data = inbound->data,
                           .size = inbound->size,
-                          .cost = inbound->cost};
+                          .cost = inbound->cost,
+                          .is_shared = inbound->mapped != NULL,
+                          .source = inbound};
   fw_handle_in_t handle;
   if (inbound->has_handle) {
     const fw_block_t* block = &inbound->block;
@@ -115,12 +122,15 @@ static void report(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* 
     message.handle = &handle;
   }
   queue->lanes[which].undelivered++;
+  queue->lanes[which].n_reported++;
+  if (inbound->mapped != NULL) inbound->mapped->number = queue->lanes[which].n_reported;
   queue->callbacks.on_message(queue->data, &message);
 }
 
 static void drop(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
   if (inbound->has_handle && !inbound->refused)
     fw_ledger_discard(queue->ledger, inbound->handle_id);
+  if (inbound->mapped != NULL) fw_mapped_drop(inbound->mapped);
   queue->lanes[which].credited += inbound->cost;
 }
 
@@ -154,7 +164,8 @@ typedef struct {
 } packed_t;
 
 static int is_packable(const fw_lane_in_t* lane, const fw_inbound_t* inbound) {
-  return lane->held_tail != NULL && !inbound->has_handle && inbound->size <= INLINE_MAX;
+  return lane->held_tail != NULL && !inbound->has_handle && inbound->mapped == NULL &&
+         inbound->size <= INLINE_MAX;
 }
 
 static int pack(fw_buffer_t* behind, const fw_inbound_t* inbound) {
@@ -184,16 +195,17 @@ static void release_packed(fw_read_queue_t* queue, fw_lane_t which, fw_buffer_t*
   }
 }
 
-/* Keeps the message; takes its data over when `is_owned`, else copies it. 0 or UV_ENOMEM. */
-static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound, int is_owned) {
+/* Keeps the message; copies its data if that lies in the read buffer. 0 or UV_ENOMEM. */
+static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound) {
   if (is_packable(lane, inbound)) return pack(&lane->held_tail->behind, inbound);
   fw_held_t* held = calloc(1, sizeof(*held));
   if (held == NULL) return UV_ENOMEM;
   held->message = *inbound;
-  if (is_owned) {
+  if (inbound->capacity > 0 || inbound->mapped != NULL) {
     inbound->data = NULL;
   } else {
-    held->message.data = malloc(inbound->size > 0 ? inbound->size : 1);
+    held->message.capacity = inbound->size > 0 ? inbound->size : 1;
+    held->message.data = malloc(held->message.capacity);
     if (held->message.data == NULL) {
       free(held);
       return UV_ENOMEM;
@@ -212,12 +224,12 @@ static int is_gone(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
 }
 
 /* A message is complete. 0 or UV_ENOMEM. */
-static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound, int is_owned) {
+static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound) {
   if (queue->dropping || is_gone(queue, inbound)) {
     drop(queue, which, inbound);
     return 0;
   }
-  if (must_wait(queue, which, inbound)) return hold(&queue->lanes[which], inbound, is_owned);
+  if (must_wait(queue, which, inbound)) return hold(&queue->lanes[which], inbound);
   report(queue, which, inbound);
   return 0;
 }
@@ -270,6 +282,18 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue) {
   }
 }
 
+fw_body_t* fw_message_keep(const fw_message_t* message) {
+  fw_inbound_t* inbound = message->source;
+  if (inbound == NULL) return NULL; /* stock's wire: the message lies in the read buffer */
+  if (inbound->mapped != NULL) return fw_mapped_keep(inbound->mapped);
+  if (inbound->capacity == 0) return NULL;
+  fw_body_t* body = fw_body_of_memory(inbound->data);
+  if (body == NULL) return NULL;
+  inbound->data = NULL;
+  inbound->capacity = 0;
+  return body;
+}
+
 /* ----------------------------------------------------------------- decoding */
 
 /* UV_EPROTO, or UV_ENOMEM where that was the reason. */
@@ -289,6 +313,7 @@ static int grow(fw_inbound_t* message, size_t size) {
   if (capacity > message->total) capacity = message->total;
   uint8_t* data = realloc(message->data, capacity);
   if (data == NULL) return UV_ENOMEM;
+  fw_memory_populate(data + message->capacity, capacity - message->capacity);
   message->data = data;
   message->capacity = capacity;
   return 0;
@@ -379,7 +404,27 @@ static int read_inline(fw_read_queue_t* queue, const fw_frame_t* frame, const ui
   message.data = (uint8_t*)payload;
   message.size = frame->size;
   queue->lanes[which].received += message.cost;
-  return complete(queue, which, &message, 0);
+  return complete(queue, which, &message);
+}
+
+/* A message that lies in a segment. */
+static int read_in_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
+                           const uint8_t* payload) {
+  fw_inbound_t message = {.encoding = frame->encoding};
+  uint64_t size = fw_get_u64(payload + 8);
+  if (queue->refused_encodings & (1u << frame->encoding))
+    return violate(queue, frame, "encoding", frame->encoding);
+  if (size > queue->max_message_size) return violate(queue, frame, "too-large", size);
+  if (frame->encoding == FW_ENCODING_UTF16 && size % 2 != 0)
+    return violate(queue, frame, "encoding", size);
+  const char* rule =
+      fw_segment_map_hold(&queue->segments, fw_get_u64(payload), size, &message.mapped);
+  if (rule != NULL) return violate(queue, frame, rule, size);
+  message.data = message.mapped->memory;
+  message.size = message.total = (size_t)size;
+  message.cost = FW_FRAME_HEADER_SIZE + frame->size;
+  queue->lanes[FW_LANE_USER].received += message.cost;
+  return complete(queue, FW_LANE_USER, &message);
 }
 
 /* A frame of a message in pieces, or a large one: its payload goes to the lane as it arrives. */
@@ -415,7 +460,7 @@ static int end_streaming(fw_read_queue_t* queue) {
   fw_inbound_t message = lane->partial;
   memset(&lane->partial, 0, sizeof(lane->partial));
   lane->is_partial = 0;
-  int status = complete(queue, queue->streaming_lane, &message, 1);
+  int status = complete(queue, queue->streaming_lane, &message);
   inbound_free(&message);
   return status;
 }
@@ -449,7 +494,8 @@ static int read_message_frame(fw_read_queue_t* queue, const fw_frame_t* frame, c
   if (*rule != NULL) return 0;
   if (is_whole && frame->size <= INLINE_MAX) {
     if (there < frame->size) return 1;
-    int status = read_inline(queue, frame, payload);
+    int status = frame->flags & FW_FLAG_SEGMENT ? read_in_segment(queue, frame, payload)
+                                                : read_inline(queue, frame, payload);
     if (status == 0) fw_buffer_consume(&queue->in, FW_FRAME_HEADER_SIZE + frame->size);
     return status;
   }
@@ -489,15 +535,26 @@ static const char* read_handle_fd(fw_read_queue_t* queue, const fw_frame_t* fram
   return rule;
 }
 
+static const char* read_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
+                                const uint8_t* payload) {
+  int fd = -1;
+  const char* rule = claim(queue, &fd);
+  if (rule == NULL && !queue->dropping)
+    rule = fw_segment_map_add(&queue->segments, frame->id, fw_get_u64(payload), fd);
+  fw_fd_close(&fd);
+  return rule;
+}
+
 static const char* dispatch_control(fw_read_queue_t* queue, const fw_frame_t* frame,
                                     const uint8_t* payload) {
   const char* rule = check_control(queue, frame);
   if (rule != NULL) return rule;
   if (frame->kind == FW_KIND_BATCH) return fw_fd_set_announce(&queue->set, fw_get_u32(payload));
-  if (frame->kind == FW_KIND_HANDLE_FD) {
-    rule = read_handle_fd(queue, frame, payload);
-    if (rule != NULL) return rule;
-  }
+  if (frame->kind == FW_KIND_HANDLE_FD) rule = read_handle_fd(queue, frame, payload);
+  else if (frame->kind == FW_KIND_SEGMENT) rule = read_segment(queue, frame, payload);
+  else if (frame->kind == FW_KIND_UNMAP && !queue->dropping)
+    rule = fw_segment_map_remove(&queue->segments, frame->id);
+  if (rule != NULL) return rule;
   return queue->callbacks.on_control(queue->data, frame, payload);
 }
 
@@ -542,18 +599,21 @@ static int parse(fw_read_queue_t* queue) {
   return status < 0 ? status : 0;
 }
 
+/* Between two pieces only the next header is read, so that the piece behind it goes where it belongs, too. */
 size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]) {
   size_t count = 0;
+  size_t room_size = READ_SIZE;
   if (queue->streaming_left > 0 && !queue->dropping) {
     fw_inbound_t* partial = &queue->lanes[queue->streaming_lane].partial;
     if (grow(partial, queue->streaming_left) < 0) return 0;
     iov[count].iov_base = partial->data + partial->size;
     iov[count++].iov_len = queue->streaming_left;
+    if (queue->streaming_flags & FW_FLAG_MORE) room_size = FW_FRAME_HEADER_SIZE;
   }
-  uint8_t* room = fw_buffer_reserve(&queue->in, READ_SIZE);
+  uint8_t* room = fw_buffer_reserve(&queue->in, room_size);
   if (room == NULL) return 0;
   iov[count].iov_base = room;
-  iov[count++].iov_len = READ_SIZE;
+  iov[count++].iov_len = room_size;
   return count;
 }
 

@@ -11,14 +11,16 @@
 #include "buffer.h"
 #include "frame.h"
 #include "ledger.h"
+#include "segment_map.h"
 
 typedef struct fw_held_s fw_held_t;
 
 /* A message being joined, or complete and waiting. */
 typedef struct fw_inbound_s {
-  uint8_t* data;
-  size_t size;  /* bytes that are there */
-  size_t total; /* bytes that will be there */
+  uint8_t* data; /* its own where there is a capacity; else in the read buffer or in `mapped` */
+  fw_mapped_t* mapped; /* the segment it lies in, or NULL */
+  size_t size;         /* bytes that are there */
+  size_t total;        /* bytes that will be there */
   size_t capacity;
   size_t cost; /* received and not credited */
   uint8_t encoding;
@@ -40,7 +42,8 @@ typedef struct fw_lane_in_s {
   fw_held_t* held_head; /* complete, behind a missing descriptor */
   fw_held_t* held_tail;
   uint64_t undelivered; /* complete, reported by on_message, and not delivered */
-  uint64_t received;    /* bytes, in all */
+  uint64_t n_reported;
+  uint64_t received; /* bytes, in all */
   uint64_t credited;
   uint64_t limit;   /* as we told the peer */
   uint64_t initial; /* what holds before we told anything */
@@ -50,6 +53,8 @@ typedef struct fw_read_callbacks_s {
   void (*on_message)(void* data, const fw_message_t* message);
   /* NULL or the broken rule. The payload is complete; BATCH and HANDLE_FD's descriptor are seen to. */
   const char* (*on_control)(void* data, const fw_frame_t* frame, const uint8_t* payload);
+  /* RELEASED is due, though nothing was read. */
+  void (*on_released)(void* data);
   /* Every frame, for the wire log; NULL without one. */
   void (*on_frame)(void* data, const fw_frame_t* frame);
 } fw_read_callbacks_t;
@@ -62,6 +67,7 @@ typedef struct fw_read_queue_s {
   fw_fd_set_t set;         /* announced by BATCH, being claimed, or waiting for its BATCH */
   fw_fd_set_t waiting_set; /* came while `set` was not used up */
   fw_lane_in_t lanes[FW_N_LANES];
+  fw_segment_map_t segments;
   fw_lane_t streaming_lane;
   size_t streaming_left; /* payload bytes of a message frame that go to lanes[].partial */
   uint8_t streaming_flags;

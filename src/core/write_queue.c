@@ -20,7 +20,8 @@
 struct fw_node_s {
   fw_node_t* next;
   fw_sent_t* sent;
-  uint64_t after; /* INTERNAL: user messages queued before it */
+  fw_segment_t* segment; /* it holds the message, and `data` says where */
+  uint64_t after;        /* INTERNAL: user messages queued before it */
   size_t capacity;
   size_t size;
   size_t offset; /* laid out */
@@ -40,6 +41,12 @@ void fw_write_queue_init(fw_write_queue_t* queue, fw_ledger_t* ledger,
   queue->lanes[FW_LANE_USER].limit = FW_USER_CREDIT;
   queue->lanes[FW_LANE_INTERNAL].limit = FW_INTERNAL_CREDIT;
   fw_buffer_init(&queue->out);
+  fw_segment_pool_init(&queue->pool);
+}
+
+static void free_node(fw_write_queue_t* queue, fw_node_t* node) {
+  if (node != NULL && node->segment != NULL) fw_segment_pool_put_back(&queue->pool, node->segment);
+  free(node);
 }
 
 /* No pack is left. After a flood to a peer that did not read, what they lay in is full of holes, which
@@ -60,7 +67,7 @@ static void free_lanes(fw_write_queue_t* queue) {
       fw_node_t* node = lane->head;
       lane->head = node->next;
       if (node == queue->direct_node) queue->direct_is_last = 1;
-      else free(node);
+      else free_node(queue, node);
     }
     lane->tail = NULL;
   }
@@ -80,8 +87,9 @@ void fw_write_queue_free(fw_write_queue_t* queue) {
   free_lanes(queue);
   drop_direct(queue);
   free(queue->spare);
-  free(queue->filling);
+  free_node(queue, queue->filling);
   queue->spare = queue->filling = NULL;
+  fw_segment_pool_free(&queue->pool);
   fw_buffer_free(&queue->out);
 }
 
@@ -101,6 +109,7 @@ static fw_node_t* new_node(size_t capacity) {
   if (node == NULL) return NULL;
   memset(node, 0, sizeof(*node));
   node->capacity = capacity;
+  fw_memory_populate(node->data, capacity);
   return node;
 }
 
@@ -132,13 +141,30 @@ static size_t handle_prefix(const fw_handle_out_t* handle) {
   return handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size;
 }
 
+/* NULL: there is none for it. */
+static uint8_t* begin_in_segment(fw_write_queue_t* queue, size_t max_size) {
+  fw_segment_t* segment = fw_segment_pool_take(&queue->pool, max_size);
+  if (segment == NULL) return NULL;
+  queue->filling = new_node(FW_SEGMENT_REF_SIZE);
+  if (queue->filling == NULL) {
+    fw_segment_pool_put_back(&queue->pool, segment);
+    return NULL;
+  }
+  queue->filling->segment = segment;
+  return segment->memory;
+}
+
 uint8_t* fw_write_queue_begin(fw_write_queue_t* queue, fw_lane_t lane, size_t max_size,
                               const fw_handle_out_t* handle) {
-  free(queue->filling); /* a message that was begun and not committed */
+  free_node(queue, queue->filling); /* a message that was begun and not committed */
   queue->filling = NULL;
   if (fits_pack(lane, max_size, handle)) {
     fw_node_t* pack = pack_with_room(queue, FW_FRAME_HEADER_SIZE + max_size);
     return pack == NULL ? NULL : pack->data + pack->size + FW_FRAME_HEADER_SIZE;
+  }
+  if (lane == FW_LANE_USER && handle == NULL) {
+    uint8_t* room = begin_in_segment(queue, max_size);
+    if (room != NULL) return room;
   }
   size_t prefix = handle_prefix(handle);
   fw_node_t* node = new_node(prefix + max_size);
@@ -171,6 +197,14 @@ static fw_node_t* trim(fw_node_t* node) {
   return smaller;
 }
 
+/* What the frame says of it. Its size. */
+static size_t commit_segment(fw_write_queue_t* queue, fw_node_t* node, size_t size) {
+  fw_put_u64(node->data, node->segment->id);
+  fw_put_u64(node->data + 8, size);
+  fw_segment_pool_fill(&queue->pool, node->segment, size);
+  return FW_SEGMENT_REF_SIZE;
+}
+
 int fw_write_queue_commit(fw_write_queue_t* queue, fw_lane_t which, fw_encoding_t encoding,
                           size_t size, const fw_handle_out_t* handle) {
   if (queue->filling == NULL || queue->filling->is_pack) {
@@ -186,6 +220,7 @@ int fw_write_queue_commit(fw_write_queue_t* queue, fw_lane_t which, fw_encoding_
       memcpy(node->data + FW_BLOCK_SIZE, handle->buffered, handle->buffered_size);
   }
   queue->filling = NULL;
+  if (node->segment != NULL) size = commit_segment(queue, node, size);
   node->size = handle_prefix(handle) + size;
   node->encoding = (uint8_t)encoding;
   node->after = queue->lanes[FW_LANE_USER].n_queued;
@@ -231,8 +266,8 @@ static int open_set(fw_write_queue_t* queue) {
   return status;
 }
 
-static void add_to_set(fw_write_queue_t* queue, fw_sent_t* sent) {
-  queue->set[queue->n_set++] = sent;
+static void add_to_set(fw_write_queue_t* queue, fw_set_entry_t entry) {
+  queue->set[queue->n_set++] = entry;
   uint8_t* count = fw_buffer_bytes(&queue->out) + queue->set_at + FW_FRAME_HEADER_SIZE;
   fw_put_u32(count, (uint32_t)queue->n_set);
 }
@@ -246,8 +281,21 @@ int fw_write_queue_put_handle_fd(fw_write_queue_t* queue, fw_sent_t* sent) {
   fw_put_u64(inode, sent->block.inode);
   status = lay(queue, &frame, inode, sizeof(inode));
   if (status < 0) return status;
-  add_to_set(queue, sent);
+  add_to_set(queue, (fw_set_entry_t){.sent = sent});
   fw_ledger_resend_laid(queue->ledger, sent);
+  return 0;
+}
+
+int fw_write_queue_put_segment(fw_write_queue_t* queue, fw_segment_t* segment) {
+  uint8_t size[8];
+  int status = open_set(queue);
+  if (status < 0) return status;
+  fw_frame_t frame = {
+      .size = sizeof(size), .kind = FW_KIND_SEGMENT, .handles = 1, .id = segment->id};
+  fw_put_u64(size, segment->capacity);
+  status = lay(queue, &frame, size, sizeof(size));
+  if (status < 0) return status;
+  add_to_set(queue, (fw_set_entry_t){.segment = segment});
   return 0;
 }
 
@@ -317,7 +365,7 @@ static int begin_handle(fw_write_queue_t* queue, fw_node_t* node) {
   if (status < 0) return status;
   fw_ledger_assign(queue->ledger, node->sent);
   fw_block_encode(node->data, &node->sent->block);
-  add_to_set(queue, node->sent);
+  add_to_set(queue, (fw_set_entry_t){.sent = node->sent});
   return 0;
 }
 
@@ -328,6 +376,7 @@ static fw_frame_t next_piece(const fw_node_t* node, int which) {
   fw_frame_t frame = {.kind = which == FW_LANE_USER ? FW_KIND_USER : FW_KIND_INTERNAL,
                       .encoding = node->encoding};
   frame.size = (uint32_t)(is_last ? left : PIECE_MAX);
+  if (node->segment != NULL) frame.flags = FW_FLAG_SEGMENT;
   if (node->is_begun) frame.flags |= FW_FLAG_CONTINUED;
   if (!is_last) frame.flags |= FW_FLAG_MORE;
   if (!is_last && !node->is_begun) frame.size += FW_TOTAL_SIZE;
@@ -370,6 +419,8 @@ static int lay_message(fw_write_queue_t* queue, fw_lane_out_t* lane, int which) 
   if (node->offset < node->size) return 1;
   lane->n_laid++;
   pop_node(lane);
+  if (node->segment != NULL) fw_segment_pool_sent(&queue->pool, node->segment, lane->n_laid);
+  node->segment = NULL;
   if (queue->direct_size > 0) queue->direct_is_last = 1;
   else free(node);
   return 1;
@@ -451,11 +502,17 @@ static void consume(fw_write_queue_t* queue, size_t size) {
 
 static void set_left(fw_write_queue_t* queue) {
   for (size_t i = 0; i < queue->n_set; i++) {
-    if (queue->set[i]->state == FW_STATE_QUEUED) fw_ledger_sent(queue->ledger, queue->set[i]);
-    else fw_ledger_resent(queue->set[i]);
+    const fw_set_entry_t* entry = &queue->set[i];
+    if (entry->segment != NULL) fw_segment_pool_offered(entry->segment);
+    else if (entry->sent->state == FW_STATE_QUEUED) fw_ledger_sent(queue->ledger, entry->sent);
+    else fw_ledger_resent(entry->sent);
   }
   queue->n_set = 0;
   queue->set_at = NO_SET;
+}
+
+static int fd_of(const fw_set_entry_t* entry) {
+  return entry->segment != NULL ? entry->segment->fd : entry->sent->fd;
 }
 
 /* One sendmsg: up to the next set of descriptors, or that set with all that follows. Bytes or an error. */
@@ -468,7 +525,7 @@ static ssize_t write_once(fw_write_queue_t* queue, int fd, size_t* ret_wanted) {
     iov[0].iov_len = queue->set_at;
     iov[1].iov_len = 0;
   } else {
-    for (; n_fds < queue->n_set; n_fds++) fds[n_fds] = queue->set[n_fds]->fd;
+    for (; n_fds < queue->n_set; n_fds++) fds[n_fds] = fd_of(&queue->set[n_fds]);
   }
   *ret_wanted = iov[0].iov_len + iov[1].iov_len;
   ssize_t written = fw_send(fd, iov, iov[1].iov_len > 0 ? 2 : 1, fds, n_fds);
@@ -518,7 +575,8 @@ static void keep_control_frames(fw_write_queue_t* queue, size_t at) {
     size_t whole = FW_FRAME_HEADER_SIZE + frame.size;
     int is_of_dropped = frame.kind == FW_KIND_WRITES_DONE && frame.id > queue->ledger->sent_id;
     int is_dropped = fw_frame_is_message(&frame) || frame.kind == FW_KIND_BATCH ||
-                     frame.kind == FW_KIND_HANDLE_FD || is_of_dropped;
+                     frame.kind == FW_KIND_HANDLE_FD || frame.kind == FW_KIND_SEGMENT ||
+                     is_of_dropped;
     if (!is_dropped) {
       memmove(bytes + kept, bytes + at, whole);
       kept += whole;
@@ -529,8 +587,10 @@ static void keep_control_frames(fw_write_queue_t* queue, size_t at) {
 }
 
 static void take_set_apart(fw_write_queue_t* queue) {
-  for (size_t i = 0; i < queue->n_set; i++)
-    if (queue->set[i]->state != FW_STATE_QUEUED) fw_ledger_ask_resend(queue->ledger, queue->set[i]);
+  for (size_t i = 0; i < queue->n_set; i++) {
+    fw_sent_t* sent = queue->set[i].sent;
+    if (sent != NULL && sent->state != FW_STATE_QUEUED) fw_ledger_ask_resend(queue->ledger, sent);
+  }
   queue->n_set = 0;
   queue->set_at = NO_SET;
 }
@@ -539,6 +599,7 @@ void fw_write_queue_cut(fw_write_queue_t* queue) {
   size_t end = end_of_owners(queue);
   free_lanes(queue);
   take_set_apart(queue);
+  fw_segment_pool_forget_unseen(&queue->pool);
   /* The last frame to keep may lie partly in `direct`; then nothing is laid out behind it. */
   if (end > fw_buffer_size(&queue->out)) return;
   drop_direct(queue);

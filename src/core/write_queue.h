@@ -10,8 +10,15 @@
 #include "buffer.h"
 #include "frame.h"
 #include "ledger.h"
+#include "segment_pool.h"
 
 typedef struct fw_node_s fw_node_t;
+
+/* Whose descriptor is in the set that is next to leave: one of both. */
+typedef struct fw_set_entry_s {
+  fw_sent_t* sent;
+  fw_segment_t* segment;
+} fw_set_entry_t;
 
 typedef struct fw_lane_out_s {
   fw_node_t* head;
@@ -31,6 +38,7 @@ typedef struct fw_write_queue_s {
   void* data;
 
   fw_lane_out_t lanes[FW_N_LANES];
+  fw_segment_pool_t pool;
   size_t lane_bytes;  /* not laid out */
   fw_node_t* spare;   /* an empty pack */
   fw_node_t* filling; /* between begin and commit */
@@ -45,7 +53,7 @@ typedef struct fw_write_queue_s {
   size_t front_left;  /* bytes of the frame at the front that are not written; 0: unknown */
   fw_frame_t front;
 
-  fw_sent_t* set[FW_SET_MAX]; /* whose descriptors go with the byte at set_at */
+  fw_set_entry_t set[FW_SET_MAX]; /* they go with the byte at set_at */
   size_t n_set;
   size_t set_at;
   int failed; /* UV_ENOMEM, for good */
@@ -65,6 +73,9 @@ int fw_write_queue_commit(fw_write_queue_t* queue, fw_lane_t which, fw_encoding_
 int fw_write_queue_put(fw_write_queue_t* queue, const fw_frame_t* frame, const uint8_t* payload);
 /* The descriptor of a handle once more; 0, or UV_EAGAIN when the current set is full. */
 int fw_write_queue_put_handle_fd(fw_write_queue_t* queue, fw_sent_t* sent);
+
+/* Offers a new segment: 0, or UV_EAGAIN when the current set is full. */
+int fw_write_queue_put_segment(fw_write_queue_t* queue, fw_segment_t* segment);
 
 /* Writes until all is out (0), the kernel takes no more or the budget is used up (UV_EAGAIN), or
  * an error. `ret_written` gets the bytes. */

@@ -55,6 +55,7 @@ typedef struct {
   uint64_t count_closed;
   uint8_t frames[END_MAX_NOTES]; /* kinds, as they arrived */
   size_t n_frames;
+  size_t n_released; /* times that RELEASED became due by itself */
 } end_t;
 
 static inline uint8_t* end_copy(const uint8_t* bytes, size_t size) {
@@ -121,13 +122,19 @@ static inline void end_on_frame(void* data, const fw_frame_t* frame) {
   end->frames[end->n_frames++ % END_MAX_NOTES] = frame->kind;
 }
 
+/* What is due leaves with the next end_flush(). */
+static inline void end_on_released(void* data) {
+  ((end_t*)data)->n_released++;
+}
+
 static inline void end_lay_control(void* data) {
   fw__control_lay(((end_t*)data)->channel);
 }
 
 /* Adopts `fd`. HELLO is not laid out. */
 static inline end_t* end_new_mute(int fd) {
-  static const fw_read_callbacks_t reads = {end_on_message, end_on_control, end_on_frame};
+  static const fw_read_callbacks_t reads = {end_on_message, end_on_control, end_on_released,
+                                            end_on_frame};
   end_t* end = calloc(1, sizeof(*end));
   fw_channel_t* channel = calloc(1, sizeof(*channel));
   CHECK(end != NULL && channel != NULL);
@@ -137,6 +144,7 @@ static inline end_t* end_new_mute(int fd) {
   channel->callbacks.on_writes_done = end_on_writes_done;
   channel->callbacks.on_hello = end_on_hello;
   channel->data = end;
+  channel->options.disabled = FW_DISABLE_SEGMENTS;
   fw_ledger_init(&channel->ledger, end_on_settled, end);
   fw_read_queue_init(&channel->in, &channel->ledger, &reads, end);
   fw_write_queue_init(&channel->out, &channel->ledger, end_lay_control, end);

@@ -78,7 +78,7 @@ static void check_broken(const broken_t* broken, size_t count) {
 static void a_kind_that_is_not_defined_is_found(void) {
   for (int kind = 0; kind < 256; kind++) {
     fw_frame_t frame = {.kind = (uint8_t)kind, .size = 0xffffffff};
-    CHECK_RULE(fw_frame_check(&frame), kind >= 1 && kind <= 13 ? "size" : "kind");
+    CHECK_RULE(fw_frame_check(&frame), kind >= 1 && kind <= 18 ? "size" : "kind");
   }
 }
 
@@ -115,7 +115,7 @@ static void a_field_that_must_be_0_is_found(void) {
       {"reserved", {.kind = FW_KIND_HELLO, .size = 32, .id = 1}},
       {"reserved", {.kind = FW_KIND_HELLO, .size = 32, .encoding = 1}},
       {"reserved", {.kind = FW_KIND_BATCH, .size = 4, .id = 1}},
-      {"reserved", {.kind = FW_KIND_USER, .encoding = 1, .flags = 4}},
+      {"reserved", {.kind = FW_KIND_USER, .encoding = 1, .flags = 8}},
       {"reserved", {.kind = FW_KIND_USER, .encoding = 1, .flags = 128}},
       {"reserved", {.kind = FW_KIND_USER, .encoding = 1, .id = 1}},
       {"reserved", {.kind = FW_KIND_INTERNAL, .encoding = 1, .flags = FW_FLAG_CONTINUED, .id = 1}},
@@ -134,7 +134,7 @@ static void a_field_that_must_be_0_is_found(void) {
 static void a_wrong_encoding_handle_or_id_is_found(void) {
   static const broken_t broken[] = {
       {"encoding", {.kind = FW_KIND_USER, .encoding = 0}},
-      {"encoding", {.kind = FW_KIND_USER, .encoding = 7}},
+      {"encoding", {.kind = FW_KIND_USER, .encoding = 8}},
       {"encoding", {.kind = FW_KIND_INTERNAL, .encoding = 255}},
       {"handles", {.kind = FW_KIND_USER, .encoding = 1, .handles = 2, .id = 1, .size = 24}},
       {"handles", {.kind = FW_KIND_USER, .encoding = 1, .handles = 1, .flags = FW_FLAG_CONTINUED}},
@@ -156,8 +156,9 @@ static void every_kind_has_its_name(void) {
   CHECK_RULE(fw_frame_name(FW_KIND_HELLO), "HELLO");
   CHECK_RULE(fw_frame_name(FW_KIND_WRITES_DONE), "WRITES_DONE");
   CHECK_RULE(fw_frame_name(FW_KIND_END), "END");
+  CHECK_RULE(fw_frame_name(FW_KIND_UNMAP), "UNMAP");
   CHECK_RULE(fw_frame_name(0), "?");
-  CHECK_RULE(fw_frame_name(14), "?");
+  CHECK_RULE(fw_frame_name(19), "?");
   CHECK_RULE(fw_frame_name(255), "?");
 }
 

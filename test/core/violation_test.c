@@ -108,8 +108,8 @@ static void kind_0(wire_t* wire) {
   header(wire, (fw_frame_t){.kind = 0});
 }
 
-static void kind_14(wire_t* wire) {
-  header(wire, (fw_frame_t){.kind = 14});
+static void kind_19(wire_t* wire) {
+  header(wire, (fw_frame_t){.kind = 19});
 }
 
 static void message_of_4_gib(wire_t* wire) {
@@ -121,7 +121,7 @@ static void credit_of_8_bytes(wire_t* wire) {
 }
 
 static void message_with_an_unknown_flag(wire_t* wire) {
-  header(wire, (fw_frame_t){.kind = FW_KIND_USER, .encoding = 1, .flags = 4});
+  header(wire, (fw_frame_t){.kind = FW_KIND_USER, .encoding = 1, .flags = 8});
 }
 
 static void end_with_an_id(wire_t* wire) {
@@ -132,8 +132,8 @@ static void id_without_a_handle(wire_t* wire) {
   header(wire, (fw_frame_t){.kind = FW_KIND_USER, .encoding = 1, .id = 1});
 }
 
-static void encoding_7(wire_t* wire) {
-  header(wire, (fw_frame_t){.kind = FW_KIND_INTERNAL, .encoding = 7});
+static void encoding_8(wire_t* wire) {
+  header(wire, (fw_frame_t){.kind = FW_KIND_INTERNAL, .encoding = 8});
 }
 
 static void odd_utf16(wire_t* wire) {
@@ -184,13 +184,13 @@ static void handle_in_a_continuation(wire_t* wire) {
 static void a_header_is_checked_by_itself(void) {
   static const row_t rows[] = {
       {"kind", "kind 0", kind_0, 0},
-      {"kind", "kind 14", kind_14, 0},
+      {"kind", "kind 19", kind_19, 0},
       {"size", "a message of 4 GiB", message_of_4_gib, 0},
       {"size", "CREDIT of 8 bytes", credit_of_8_bytes, 0},
       {"reserved", "a message with a flag that is not defined", message_with_an_unknown_flag, 0},
       {"reserved", "END with an id", end_with_an_id, 0},
       {"reserved", "a message with an id and no handle", id_without_a_handle, 0},
-      {"encoding", "encoding 7", encoding_7, 0},
+      {"encoding", "encoding 8", encoding_8, 0},
       {"encoding", "UTF-16 of 3 bytes", odd_utf16, 0},
       {"encoding", "UTF-16 of 5 bytes in pieces", odd_utf16_in_pieces, 0},
       {"encoding", "UTF-16 of 1 byte behind a handle", odd_utf16_behind_a_handle, 0},

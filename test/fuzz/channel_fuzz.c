@@ -3,6 +3,7 @@
  * its end, is reported once, and by then every handle is settled.
  *
  * As a program of its own (-DSTANDALONE): channel_fuzz --runs N --seed S, or --run K --seed S for one of them. */
+// fuzz-sources: src/core/body.c src/core/segment.c src/core/segment_map.c src/core/segment_pool.c
 // fuzz-sources: src/core/buffer.c src/core/frame.c src/core/ledger.c src/core/read_queue.c src/core/write_queue.c
 // fuzz-sources: src/core/control.c src/core/trace.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
 // fuzz-sources: src/core/node_frame.c src/core/node_reader.c src/core/node_writer.c src/core/node_wire.c
@@ -174,8 +175,10 @@ static void open_party(party_t* party, int end) {
                                            .on_progress = on_progress,
                                            .on_end = on_end,
                                            .on_closed = on_closed};
-  fw_options_t options = {
-      .end_stall_ms = END_STALL_MS, .exit_stall_ms = EXIT_STALL_MS, .exit_total_ms = EXIT_TOTAL_MS};
+  fw_options_t options = {.end_stall_ms = END_STALL_MS,
+                          .exit_stall_ms = EXIT_STALL_MS,
+                          .exit_total_ms = EXIT_TOTAL_MS,
+                          .disabled = FW_DISABLE_SEGMENTS};
   memset(party, 0, sizeof(*party));
   party->end = end;
   world_end = end;

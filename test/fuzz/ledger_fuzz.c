@@ -3,6 +3,7 @@
  * keep their order, and neither end ever finds fault with the other.
  *
  * As a program of its own (-DSTANDALONE): ledger_fuzz --runs N --seed S, or --run K --seed S for one of them. */
+// fuzz-sources: src/core/body.c src/core/segment.c src/core/segment_map.c src/core/segment_pool.c
 // fuzz-sources: src/core/buffer.c src/core/frame.c src/core/ledger.c src/core/read_queue.c src/core/write_queue.c
 // fuzz-sources: src/core/control.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
 #include "../../src/core/channel_state.h"
@@ -103,6 +104,7 @@ static void open_party(party_t* party, int end) {
   party->end = end;
   party->is_open = 1;
   channel->data = party;
+  channel->options.disabled = FW_DISABLE_SEGMENTS;
   channel->callbacks.on_writes_done = on_writes_done;
   channel->callbacks.on_hello = on_hello;
   fw_ledger_init(&channel->ledger, on_settled, party);

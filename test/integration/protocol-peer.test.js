@@ -76,7 +76,7 @@ for (const { name, open } of ROLES) {
           magic: 'forkwire',
           lowest: 1,
           highest: 1,
-          features: 0,
+          features: 1, // segments
         },
       );
       assert.ok(size >= 32 && size <= 256);

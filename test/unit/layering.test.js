@@ -8,7 +8,10 @@ const ROOT = path.join(__dirname, '../..');
 
 // Who may use whom. A file that is not in a table may not exist in that folder.
 
-const ALONE = ['buffer', 'frame', 'node_frame', 'ancillary', 'fd_kind', 'ledger', 'segment_pool'];
+const ALONE = [
+  ...['buffer', 'frame', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
+  ...['body', 'segment', 'segment_map', 'segment_pool'],
+];
 const SHARED = [...ALONE, 'forkwire'];
 
 const NODE = [...SHARED, 'node_reader', 'node_writer'];
