@@ -14,8 +14,8 @@
 #include "../../src/core/ancillary.h"
 #include "../../src/core/fd_kind.h"
 
-#define N_SENT 6  /* different files to send */
-#define N_LOW 16  /* below it the fuzzer may have some of its own, which come and go between runs */
+#define N_SENT 6 /* different files to send */
+#define N_LOW 16 /* below it the fuzzer may have some of its own, which come and go between runs */
 #define OWN_FD 600 /* from here on lie those of this program */
 #define MAX_ROOM 500
 #define MAX_SETS 8 /* on their way */
