@@ -17,7 +17,7 @@ step 'build' node scripts/build.js
 step 'core' node scripts/test-core.js
 for version in 20 22 24 26; do
   step "tests on Node $version" \
-    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js "test/unit/**/*.test.js" "test/integration/**/*.test.js"
+    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js "test/unit/**/*.test.js" "test/integration/**/*.test.js" "test/hostile/**/*.test.js"
 done
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'
@@ -26,6 +26,9 @@ step 'package test' timeout 900 npm run test:package
 step 'package test, with compiler and emulator' timeout 3600 node_modules/.bin/mocha 'test/package/long/*.test.js'
 step 'lint and format' npm run lint
 step 'lint of C' npm run lint:c
-step 'sanitizers' timeout 900 npm run sanitize
+step 'sanitizers' timeout 1800 npm run sanitize
+step 'sanitizer of threads' timeout 120 npm run sanitize:threads
+FORKWIRE_TEST_LONG=1 step 'changed recordings' timeout 600 node_modules/.bin/mocha test/hostile/bytes.test.js
+step 'model fuzz' npm run fuzz:model -- --runs 10000000 --seed "$(date +%s)"
 step 'fuzz' npm run fuzz -- "${FUZZ_SECONDS:-600}"
 finish

@@ -22,7 +22,8 @@ static int holds;
 static int is_exiting;
 static uint64_t ids[MAX_IDS]; /* handles that came with a message */
 static size_t n_ids;
-static uint64_t claims[MAX_IDS]; /* Node's wire: messages of the batch, which may say that they carry a handle */
+static uint64_t claims
+    [MAX_IDS]; /* Node's wire: messages of the batch, which may say that they carry a handle */
 static size_t n_claims;
 static uint8_t settled[MAX_TOKENS]; /* by token: 1 sent, 2 settled */
 static size_t n_tokens;
@@ -115,7 +116,8 @@ static void on_end(void* data, fw_end_t end) {
   is_ended = 1;
   is_violated = end == FW_END_VIOLATION;
   const fw_violation_t* violation = fw_channel_violation(channel);
-  if (is_violated) check(violation != NULL && violation->rule != NULL, "a violation without a rule");
+  if (is_violated)
+    check(violation != NULL && violation->rule != NULL, "a violation without a rule");
   if (is_violated) sink += (uint32_t)fw_frame_name(violation->kind)[0];
 }
 

@@ -8,7 +8,11 @@ const { fixture } = require('./fork-fixture');
 const { run } = require('./run');
 const { isStock } = require('./subject');
 
-const PRELOAD = path.join(__dirname, '../../lib/preload.js');
+// What makes a channel of ours of the one that the child finds.
+const PRELOADS = {
+  native: path.join(__dirname, '../../lib/preload.js'),
+  node: path.join(__dirname, '../../lib/register.js'),
+};
 const HOSTILE_PEER = fixture('hostile_peer.py');
 const ATTACKED = fixture('attacked.js');
 
@@ -28,7 +32,7 @@ async function attackParent(name, options) {
 /** The peer is the parent of the process under attack. */
 async function attackChild(name, { channel, serialization = 'json' }) {
   const wire = isStock ? 'node' : channel;
-  const env = wire === 'native' ? [`NODE_OPTIONS=--require "${PRELOAD}"`] : [];
+  const env = isStock ? [] : [`NODE_OPTIONS=--require "${PRELOADS[wire]}"`];
   const program = ['--', process.execPath, ATTACKED, 'child'];
   const args = [...QUICK, HOSTILE_PEER, 'parent', name, wire, serialization, ...env, ...program];
   return reportOf(await run(python(), args));
