@@ -5,6 +5,7 @@
 // process.abort() and a signal to oneself do not, so they are wrapped.
 
 const os = require('node:os');
+const { isMainThread } = require('node:worker_threads');
 
 // Sent to oneself, these do not end the process.
 const HARMLESS = new Set([
@@ -48,7 +49,7 @@ function flushAtExit(flushAll, processGroup) {
   if (isInstalled) return;
   isInstalled = true;
   process.on('exit', () => flushAll(true));
-  if (!require('node:worker_threads').isMainThread) return; // in a Worker these do not exist, or end only it
+  if (!isMainThread) return; // in a Worker these do not exist, or end only it
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));
   wrap('kill', (pid, signal) => {

@@ -16,7 +16,6 @@
 
 const dgram = require('node:dgram');
 const net = require('node:net');
-const tls = require('node:tls');
 const { forkwireError, nodeError } = require('./errors');
 const { FLAG, keepSocket, makeSocket, moveSocket } = require('./moved-socket');
 const internals = require('./node-internals');
@@ -39,8 +38,12 @@ function duplicated(type, object, handle) {
   return { type, fd, dup: true, flags: 0, detach: noop, taken: noop, returned: () => object };
 }
 
+/** Without loading node:tls where nobody else did. */
+const isTls = (socket) =>
+  socket.encrypted === true && socket instanceof require('node:tls').TLSSocket;
+
 function stateOf(socket) {
-  if (socket instanceof tls.TLSSocket) return 'a TLSSocket has state that cannot travel';
+  if (isTls(socket)) return 'a TLSSocket has state that cannot travel';
   if (socket.connecting) return 'the socket is still connecting';
   if (socket.destroyed) return 'the socket is destroyed';
   return null;

@@ -3,7 +3,6 @@
 // The one file that touches what Node does not document. Each function says what it reaches; all of it was
 // checked on 20.20, 22.23, 24.21 and 26.10.
 
-const { freeParser, HTTPParser } = require('node:_http_common');
 const dgram = require('node:dgram');
 const net = require('node:net');
 
@@ -139,7 +138,9 @@ function takeBufferedWrites(socket) {
 /** A connection inside an HTTP server gives its parser and response back, as stock does when it sends one. */
 function releaseHttp(socket) {
   const { parser } = socket;
-  if (!parser || !(parser instanceof HTTPParser)) return;
+  if (!parser) return;
+  const { freeParser, HTTPParser } = require('node:_http_common'); // takes long to load
+  if (!(parser instanceof HTTPParser)) return;
   freeParser(parser, null, socket);
   // In a 'request' listener the parser goes on when that returns, and enters the server's list of connections once
   // more, without a socket: server.close() would fail on it.

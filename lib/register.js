@@ -1,31 +1,76 @@
 'use strict';
 
 // `node --require forkwire/register app.js`: from here on every fork(), spawn() with an 'ipc' entry and
-// cluster.fork() of this process uses forkwire's channel, and so do its children.
-
-const { ChildProcess } = require('node:child_process');
-const { syncBuiltinESMExports } = require('node:module');
-const { isMainThread } = require('node:worker_threads');
-const { takeChannel, takeNodeChannel } = require('./child');
+// cluster.fork() of this process uses forkwire's channel, and so do its children. Most processes never start a child:
+// as a preload this file costs them next to nothing, and everything else is loaded when the first child is started.
 
 const GUARD = Symbol.for('forkwire');
+const HOOK_VERSION = 1;
 
-function hookSpawn() {
-  const { spawnChild } = require('./spawn');
+const hasChannel = (options) => Array.isArray(options?.stdio) && options.stdio.includes('ipc');
+
+/** A file that needs the addon, or null where addons are forbidden (--permission, --no-addons): Node's own channel
+ * has to do there. */
+function load(file) {
+  try {
+    return require(file);
+  } catch (error) {
+    if (error.cause?.code === 'ERR_DLOPEN_DISABLED') return null;
+    throw error;
+  }
+}
+
+let ours;
+
+function loadOurs() {
+  ours ??= load('./spawn');
+  return ours;
+}
+
+/** Two copies, two versions, or a module registry of a test runner: the first one hooks. The mark is on the class, which
+ * is the same for all of them; test runners have copies of `process`. */
+function hook() {
+  const { ChildProcess } = require('node:child_process');
+  if (ChildProcess[GUARD]?.version === HOOK_VERSION) return;
+  Object.defineProperty(ChildProcess, GUARD, {
+    value: { version: HOOK_VERSION },
+    configurable: true,
+  });
   const { spawn: original } = ChildProcess.prototype;
   ChildProcess.prototype.spawn = function spawn(options) {
+    const { spawnChild } = (hasChannel(options) && loadOurs()) || {};
+    if (!spawnChild) return Reflect.apply(original, this, [options]);
     return spawnChild(this, options, __filename, original);
   };
-  syncBuiltinESMExports();
 }
 
-if (isMainThread) {
-  takeChannel(__filename);
-  takeNodeChannel();
+/** child_process takes longer to load than all that is ours. Every ChildProcess is announced before its spawn(). */
+function hookFirstChild() {
+  require('node:diagnostics_channel').subscribe('child_process', hook);
+  // Whoever wraps spawn() as well finds ours there: this cache is asked before child_process is loaded.
+  Object.defineProperty(require.cache, 'child_process', {
+    get() {
+      delete require.cache.child_process;
+      hook();
+    },
+    configurable: true,
+  });
 }
 
-// Two copies, two versions, or a module registry of a test runner: the first one hooks.
-if (!process[GUARD]) {
-  Object.defineProperty(process, GUARD, { value: { version: 1 } });
-  hookSpawn();
+// As lib/preload.js: not in Workers, which run preloads as well.
+if (process.env.FORKWIRE_CHANNEL !== undefined && require('node:worker_threads').isMainThread) {
+  require('./child').takeChannel(__filename);
+}
+
+/** Whether Node made a channel of its own. In a Worker this property is a getter that throws. */
+const hasNodeChannel = () => Boolean(Object.getOwnPropertyDescriptor(process, 'channel')?.value);
+
+if (hasNodeChannel() && load('./attach')) require('./child').takeNodeChannel();
+
+if (require.main === undefined) {
+  hookFirstChild();
+} else {
+  // A program asks for it. Its module registry may be gone when the first child is started, as in test runners.
+  loadOurs();
+  hook();
 }

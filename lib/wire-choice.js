@@ -97,13 +97,15 @@ function isThisNode(file, envPairs, cwd, isPrivileged) {
   }
 }
 
-function isSingleExecutable() {
+function detectSingleExecutable() {
   try {
     return require('node:sea').isSea();
   } catch {
     return false; // a Node without that module
   }
 }
+
+const isSingleExecutable = detectSingleExecutable();
 
 /**
  * 'native' or 'node'.
@@ -122,7 +124,7 @@ function chooseWire(options, slot, isPrivileged) {
     );
   }
   if (slot < FIRST_FREE_INDEX || uid != null || gid != null) return 'node';
-  if (process.versions.electron || isSingleExecutable()) return 'node';
+  if (process.versions.electron || isSingleExecutable) return 'node';
   const args = (options.args ?? []).slice(1);
   if (hasForbiddenOption(args, valueIn(envPairs, 'NODE_OPTIONS') ?? '')) return 'node';
   return isThisNode(file, envPairs, cwd, isPrivileged) ? 'native' : 'node';

@@ -31,8 +31,9 @@ describe('forkwire/register', () => {
   });
 
   it('hooks once, however often it is loaded', async () => {
-    const isSame = await hooked(() => {
-      const { ChildProcess } = require('node:child_process');
+    const isSame = await hooked((idle) => {
+      const { ChildProcess, fork } = require('node:child_process');
+      fork(idle).disconnect();
       const { spawn } = ChildProcess.prototype;
       const file = require.resolve('../../lib/register');
       delete require.cache[file];
