@@ -5,6 +5,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
+const { ClusterWorker, isOfCluster } = require('./cluster-handover');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
 const { disabledInAddon } = require('./features');
@@ -41,6 +42,7 @@ class Channel {
   #inbox;
   #gathering;
   #outbox;
+  #clusterWorker;
   #resource = new AsyncResource('FORKWIRE');
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
   #nextToken = 1;
@@ -84,9 +86,17 @@ class Channel {
     const runInContext = (method, receiver, ...args) =>
       this.#resource.runInAsyncScope(method, receiver, ...args);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
-    this.#inbox = new Inbox(target, this.#native, this.#arrivals, runInContext, interpret);
+    this.#clusterWorker = new ClusterWorker(target);
+    this.#inbox = new Inbox(
+      target,
+      this.#native,
+      this.#arrivals,
+      this.#clusterWorker,
+      runInContext,
+      interpret,
+    );
     this.#gathering = new Gathering(this.#native, state);
-    this.#outbox = new Outbox(this.#native, state, this.#gathering);
+    this.#outbox = new Outbox(this.#native, state, this.#gathering, () => this.#onProgress());
     this.control = new Control(this.#native, wire);
     target.on('newListener', () => this.#inbox.listenerAdded());
   }
@@ -169,6 +179,7 @@ class Channel {
       : this.#native.send(lane, encoding, body);
     if (status < 0) this.#refused(status, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
+    if (lane === LANE.INTERNAL && status >= 0) this.#clusterWorker.sent(message, sendHandle);
   }
 
   #sendWith({ fd, dup, token, type, flags, key, buffered }, lane, encoding, body) {
@@ -262,6 +273,11 @@ class Channel {
 
   /** A handle that nobody took and nobody will. */
   #returned(travel, message) {
+    if (isOfCluster(message)) {
+      travel.returned(false);
+      this.#clusterWorker.returned(message);
+      return;
+    }
     const isWanted = !this.#isFinished && this.#target.listenerCount('undelivered') > 0;
     const object = travel.returned(isWanted);
     if (isWanted) this.#target.emit('undelivered', message, object);
@@ -337,12 +353,21 @@ class Channel {
   /** What is to be told at the end, in order. */
   #lastSteps() {
     const target = this.#target;
-    const steps = [() => target.emit('disconnect')];
+    const steps = [() => this.#tellDisconnect()];
     if (this.#endsWithClose) steps.push(() => countClose(target));
     if (this.#endsWithClose && !target.pid) steps.reverse(); // stock's order where spawn failed
     if (this.#failure) steps.unshift(() => diagnostics.report(target, this.#failure));
     if (this.#onFinished) steps.push(this.#onFinished);
     return steps;
+  }
+
+  /** cluster's primary removes its worker in a listener of its own, and then takes back what that did not answer. */
+  #tellDisconnect() {
+    try {
+      this.#target.emit('disconnect');
+    } finally {
+      this.#clusterWorker.ended();
+    }
   }
 
   /** The first now, each other in a tick of its own: a listener that throws stops none. */

@@ -45,6 +45,7 @@ class Inbox {
   #target;
   #native;
   #arrivals;
+  #clusterWorker;
   #runInContext;
   #interpret;
   #arrived = new Fifo(); // runs that no turn looked at yet
@@ -57,13 +58,15 @@ class Inbox {
   #isHolding = false; // END must wait for what is scheduled
 
   /**
+   * @param clusterWorker looks at internal messages first
    * @param runInContext (function, receiver, ...args): in the channel's async context
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
-  constructor(target, native, arrivals, runInContext, interpret = null) {
+  constructor(target, native, arrivals, clusterWorker, runInContext, interpret = null) {
     this.#target = target;
     this.#native = native;
     this.#arrivals = arrivals;
+    this.#clusterWorker = clusterWorker;
     this.#runInContext = runInContext;
     this.#interpret = interpret;
   }
@@ -194,7 +197,9 @@ class Inbox {
   }
 
   #emit(message, { handle, isInternal }) {
-    if (handle === undefined) {
+    if (isInternal && !this.#clusterWorker.received(message)) {
+      if (handle !== undefined) this.#arrivals.refuse(handle);
+    } else if (handle === undefined) {
       this.#target.emit(isInternal ? 'internalMessage' : 'message', message, undefined);
     } else if (isInternal) this.#emitInternalWithHandle(message, handle);
     else this.#emitWithHandle(message, handle);

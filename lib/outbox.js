@@ -12,27 +12,33 @@ const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
 const STUCK_MARK = 64 * HIGH_WATER_MARK;
 const UV_EPIPE = -32;
+const NONE = -1;
 
 class Outbox {
   #native;
   #state;
   #gathering;
+  #onRoom;
   #sent = [0, 0]; // messages per lane
   #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, resource }
   #failed = new Map(); // token -> error, of messages dropped with their handle
   #isOver = null; // the error for what is not written, once nothing is any more
   #needsDrain = false;
+  #behindHandle = NONE; // messages of this tick behind one with a handle
 
-  /** @param state Float64Array that `native` writes to */
-  constructor(native, state, gathering) {
+  /** @param state Float64Array that `native` writes to; @param onRoom called when progress() may find that 'drain' is due */
+  constructor(native, state, gathering, onRoom) {
+    this.#onRoom = onRoom;
     this.#native = native;
     this.#state = state;
     this.#gathering = gathering;
   }
 
-  /** Whether fewer bytes are queued than send() wants to return true for. Remembers that 'drain' is due. */
+  /** Whether so little is queued that send() returns true: fewer bytes than the mark and, as in stock, at most one message
+   * behind a handle that had no time to leave. Remembers that 'drain' is due. */
   hasRoom() {
-    if (this.#state[STATE.QUEUED] + this.#gathering.size < HIGH_WATER_MARK) return true;
+    const size = this.#state[STATE.QUEUED] + this.#gathering.size;
+    if (size < HIGH_WATER_MARK && this.#behindHandle <= 1) return true;
     this.#needsDrain = true;
     this.#state[STATE.WAITS] = 1;
     return false;
@@ -51,9 +57,19 @@ class Outbox {
   /** A message was accepted. `token` is its handle's, if it has one. */
   add(lane, callback, token) {
     const number = ++this.#sent[lane];
+    if (this.#behindHandle !== NONE) this.#behindHandle++;
+    else if (token !== undefined) this.#beginHandle();
     if (typeof callback === 'function') {
       process.nextTick(settleInTick, this, { lane, number, callback, token, resource: null });
     }
+  }
+
+  #beginHandle() {
+    this.#behindHandle = 0;
+    process.nextTick(() => {
+      this.#behindHandle = NONE;
+      if (this.#needsDrain) this.#onRoom();
+    });
   }
 
   #outcome(request) {
