@@ -1,0 +1,130 @@
+'use strict';
+
+// Connections on their way to a worker that goes away: another one answers them, or the client sees an end.
+
+const assert = require('node:assert/strict');
+const { runCluster } = require('../helpers/cluster');
+const { itIsBetter } = require('../helpers/subject');
+
+/** Answers each connection with its pid; at 'close' it says 'busy', is, and closes its server. */
+function answerWithPid() {
+  const net = require('node:net');
+  const server = net.createServer((socket) => socket.end(String(process.pid)));
+  server.listen(Number(process.env.PORT ?? 0), '127.0.0.1');
+  process.on('message', (message) => {
+    if (message !== 'close') return;
+    process.send('busy', () => {
+      const end = performance.now() + 500;
+      while (performance.now() < end);
+      server.close();
+    });
+  });
+}
+
+/** The same for a worker that listens to no messages. */
+function answerOnly() {
+  const net = require('node:net');
+  net.createServer((socket) => socket.end(String(process.pid))).listen(0);
+}
+
+describe('a connection on its way to a worker of cluster', function () {
+  this.timeout(60_000);
+
+  for (const [what, worker] of [
+    ['', answerWithPid],
+    [', also past messages that it does not listen to', answerOnly],
+  ]) {
+    itIsBetter(`that is killed is answered by another${what}`, async () => {
+      const found = await runCluster(async (setUp) => {
+        const cluster = require('node:cluster');
+        const { once } = require('node:events');
+        const { text } = require('node:stream/consumers');
+        const net = require('node:net');
+        const { stop } = require('../helpers/stopped');
+        setUp();
+        const workers = [cluster.fork(), cluster.fork()];
+        const [[{ port }]] = await Promise.all(workers.map((each) => once(each, 'listening')));
+        const [first, second] = workers;
+        for (let i = 0; i < 100; i++) first.send({ text: 'x'.repeat(1000) });
+        stop(first.process);
+        const seen = [];
+        cluster.on('disconnect', () => seen.push('disconnect'));
+        process.on('undelivered', () => seen.push('undelivered'));
+        // One goes to each, and the rest to the one that runs.
+        const answers = Array.from({ length: 6 }, async () => {
+          const answer = await text(net.connect(port));
+          seen.push(answer === String(second.process.pid) ? 'second' : answer);
+        });
+        const { until } = require('../helpers/until');
+        await until(() => seen.length === 5);
+        first.process.kill('SIGKILL');
+        await Promise.all(answers);
+        console.log(JSON.stringify(seen));
+        second.kill();
+      }, worker);
+      assert.deepEqual(found, [...Array(5).fill('second'), 'disconnect', 'second']);
+    });
+  }
+
+  /** The only worker is killed before it answers; `restart`: whether there is another one. */
+  async function killTheOnlyOne(setUp, restart) {
+    const cluster = require('node:cluster');
+    const { once } = require('node:events');
+    const { text } = require('node:stream/consumers');
+    const net = require('node:net');
+    const { stop } = require('../helpers/stopped');
+    const server = net.createServer().listen(0);
+    await once(server, 'listening');
+    const { port } = server.address();
+    server.close();
+    await once(server, 'close');
+    setUp();
+    const first = cluster.fork({ PORT: port });
+    await once(first, 'listening');
+    stop(first.process);
+    const client = net.connect(port, '127.0.0.1');
+    await once(client, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    first.process.kill('SIGKILL');
+    await once(first, 'exit');
+    const begin = performance.now();
+    const next = restart ? cluster.fork({ PORT: port }) : null;
+    const answer = await text(client);
+    const took = performance.now() - begin;
+    console.log(JSON.stringify([answer === String(next?.process.pid), answer, took]));
+    next?.kill();
+  }
+
+  itIsBetter('that was the only one is answered by the next one', async () => {
+    const [isNext] = await runCluster(killTheOnlyOne, answerWithPid, true);
+    assert.ok(isNext);
+  });
+
+  itIsBetter('that was the only one ends after five seconds when none comes', async () => {
+    const [, answer, took] = await runCluster(killTheOnlyOne, answerWithPid, false);
+    assert.equal(answer, '');
+    assert.ok(took > 4000 && took < 9000, `${took} ms`);
+  });
+
+  itIsBetter(
+    'that closes its server meanwhile goes to another, also to one that comes later',
+    async () => {
+      const found = await runCluster(async (setUp) => {
+        const cluster = require('node:cluster');
+        const { once } = require('node:events');
+        const { text } = require('node:stream/consumers');
+        const net = require('node:net');
+        setUp();
+        const first = cluster.fork();
+        const [{ port }] = await once(first, 'listening');
+        first.send('close');
+        const answer = text(net.connect(port));
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        const next = cluster.fork();
+        console.log(JSON.stringify((await answer) === String(next.process.pid)));
+        cluster.disconnect();
+      }, answerWithPid);
+      assert.equal(found, true);
+    },
+  );
+});
