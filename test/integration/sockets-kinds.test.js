@@ -12,7 +12,7 @@ const path = require('node:path');
 const { close, connect, connectedPair, listen, textOf } = require('../fixtures/socket-clients');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
-const { itIsBetter } = require('../helpers/subject');
+const { isStock, itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
 async function leave(child) {
@@ -333,5 +333,39 @@ describe('over unix sockets', () => {
     await until(async () => (await textOf(net.connect(file)).catch(() => '')) === 'Pipe');
     await close(server);
     await leave(child);
+  });
+});
+
+describe('a net.BoundSocket', () => {
+  const itHasIt = net.BoundSocket === undefined ? it.skip : it; // Node 26 and later
+
+  itHasIt('is moved to the child, which listens on its port', async () => {
+    const child = forkFunction(() => {
+      const { createServer } = require('node:net');
+      process.on('message', (_message, bound) => {
+        const server = createServer((socket) => socket.end('from the child'));
+        server.listen(bound, () => process.send(server.address().port));
+      });
+    });
+    const bound = new net.BoundSocket({ host: '127.0.0.1' });
+    const { port } = bound.address();
+    child.send('listen', bound);
+    assert.equal(await nextMessage(child), port);
+    assert.equal(await textOf(net.connect(port, '127.0.0.1')), 'from the child');
+    child.kill();
+    await exited(child);
+  });
+
+  (isStock ? it.skip : itHasIt)('comes back when nobody takes it', async () => {
+    const child = forkFunction(() => process.once('disconnect', () => {}));
+    const bound = new net.BoundSocket({ host: '127.0.0.1' });
+    const { port } = bound.address();
+    child.send('x', bound);
+    child.kill('SIGKILL');
+    const [message, returned] = await once(child, 'undelivered');
+    assert.equal(message, 'x');
+    assert.equal(returned.address().port, port);
+    returned.close();
+    await exited(child);
   });
 });
