@@ -1,0 +1,76 @@
+'use strict';
+
+// name -> { packages: pinned versions, node: the version it needs if not every one does, args of Node, expected: what it
+// prints }. The programs are in scenarios/, which is copied beside the installed packages.
+
+const NODE = '24';
+const PASSED = /all passed/;
+
+const SCENARIOS = {
+  execa: {
+    packages: { execa: '10.2.1' },
+    node: NODE,
+    args: ['scenarios/execa.mjs'],
+    expected: PASSED,
+  },
+  tinypool: {
+    packages: { tinypool: '2.2.0' },
+    args: ['scenarios/tinypool.mjs'],
+    expected: PASSED,
+  },
+  workerpool: {
+    packages: { workerpool: '10.0.3' },
+    args: ['scenarios/workerpool.js'],
+    expected: PASSED,
+  },
+  'jest-worker': {
+    packages: { 'jest-worker': '30.5.1' },
+    args: ['scenarios/jest-worker.js'],
+    expected: PASSED,
+  },
+  sticky: {
+    packages: { '@socket.io/sticky': '2.0.1', 'socket.io': '4.8.4', 'socket.io-client': '4.8.4' },
+    args: ['scenarios/sticky.js'],
+    expected: PASSED,
+  },
+  throng: { packages: { throng: '5.0.0' }, args: ['scenarios/throng.js'], expected: PASSED },
+  mocha: {
+    packages: { mocha: '12.0.3' },
+    args: [
+      'node_modules/mocha/bin/mocha.js',
+      '--parallel',
+      '--jobs',
+      '2',
+      'scenarios/runners/mocha/*.js',
+    ],
+    expected: /4 passing/,
+  },
+  vitest: {
+    packages: { vitest: '5.1.1' },
+    node: NODE,
+    args: [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--pool=forks',
+      '--dir',
+      'scenarios/runners/vitest',
+    ],
+    expected: /Tests +4 passed/,
+  },
+  jest: {
+    packages: { jest: '30.5.2' },
+    args: ['node_modules/jest/bin/jest.js', '--workers=2', '--rootDir', 'scenarios/runners/jest'],
+    expected: /^/, // it reports on stderr; the exit code tells
+  },
+  ava: {
+    packages: { ava: '7.0.0' },
+    args: [
+      'node_modules/ava/entrypoints/cli.mjs',
+      '--no-worker-threads',
+      'scenarios/runners/ava/*.test.js',
+    ],
+    expected: /4 tests passed/,
+  },
+};
+
+module.exports = { SCENARIOS };
