@@ -10,6 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { exited, nextMessage } = require('../helpers/events');
 const { fixture } = require('../helpers/fork-fixture');
+const { runFunction } = require('../helpers/run');
 const { fork, isStock } = require('../helpers/subject');
 
 const ECHO = fixture('echo.js');
@@ -79,6 +80,21 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
       fs.symlinkSync(process.execPath, path.join(folder, 'link'));
       assert.equal(await protocolOf({ execPath: path.join(folder, 'link') }), 'native');
       assert.equal(await protocolOf({ execPath: './link', cwd: folder }), 'native');
+    });
+
+    it('when it is detached and its parent is gone before it runs', async () => {
+      const body = () => {
+        const { forkFunction } = require('../helpers/fork-fixture');
+        forkFunction({ detached: true }, () => {
+          console.log(process.channel.protocol);
+          process.on('disconnect', () => console.log('disconnect'));
+        });
+        process.kill(process.pid, 'SIGKILL');
+      };
+      const { signal, stdout, stderr } = await runFunction(body);
+      assert.equal(signal, 'SIGKILL');
+      assert.equal(stderr, '');
+      assert.equal(stdout, 'native\ndisconnect\n');
     });
 
     it('when the program is a wrapper, if asked for', async () => {
