@@ -120,7 +120,7 @@ const FATES = {
 onEachWire('1000 sockets on their way to a child that', (channel) => {
   for (const [fate, { least, most, ...rest }] of Object.entries(FATES)) {
     it(`${fate}: each is answered, there or here, and each callback comes once`, async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       const { server, sockets, fared } = await manySockets(1000);
       const tally = await sendAll({ channel, sockets, ...rest });
       const { answered, twice, ...bad } = await fared;
@@ -158,7 +158,7 @@ async function startParent(channel, isStopped) {
 
 onEachWire('a parent that is killed while it hands connections off', (channel) => {
   it('leaves no client without an end, and its children end', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const { parent, ...server } = await startParent(channel, false);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => parent.kill('SIGKILL'), 120);
@@ -169,7 +169,7 @@ onEachWire('a parent that is killed while it hands connections off', (channel) =
   });
 
   it('and children that are stopped meanwhile: they answer what had arrived when they go on', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const { parent, ...server } = await startParent(channel, true);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => parent.kill('SIGKILL'), 300);
@@ -181,7 +181,7 @@ onEachWire('a parent that is killed while it hands connections off', (channel) =
   });
 
   it('together with all its children leaves no client without an end', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const { parent, ...server } = await startParent(channel, false);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => {

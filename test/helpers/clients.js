@@ -10,7 +10,7 @@ const { run } = require('./run');
  * @param patience ms after which a client without an end counts as hung
  * @returns { answered, twice, unanswered, hung, garbled }
  */
-async function runClients(server, { count, concurrency = 200, patience = 15_000 }) {
+async function runClients(server, { count, concurrency = 200, patience = 60_000 }) {
   const { port } = server.address();
   const args = [fixture('clients.js'), port, count, concurrency, patience].map(String);
   const { code, stdout, stderr } = await run(process.execPath, args);
