@@ -134,7 +134,7 @@ export type SendCallback = (error: Error | null) => void;
 
 /** `channel` of a ChildProcess and of `process`: Node's, and `protocol`. */
 export interface Channel extends EventEmitter {
-  /** `'native'`: forkwire's wire. Undefined where Node's own channel is in use. */
+  /** `'native'`: forkwire's wire. `'node'`: stock Node's. Undefined where Node's own channel is in use. */
   readonly protocol?: 'native' | 'node';
   /** The descriptor of the channel's socket; undefined when it is closed. From Node. */
   readonly fd?: number;

@@ -40,7 +40,25 @@ static int covers(const fw_node_fds_t* fds, uint64_t offset) {
   return fds->set.present && fds->start <= offset && offset < fds->end;
 }
 
-static int is_equal(fw_bytes_t pattern, const uint8_t* bytes, size_t size) {
+static int is_blank(uint8_t byte) {
+  return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+/* Whether it is the pattern, a JSON text without escapes. Others than Node put blanks between its parts. */
+static int is_same_json(fw_bytes_t pattern, const uint8_t* bytes, size_t size) {
+  size_t matched = 0;
+  int in_string = 0;
+  for (size_t i = 0; i < size; i++) {
+    if (!in_string && is_blank(bytes[i])) continue;
+    if (matched == pattern.size || bytes[i] != pattern.data[matched++]) return 0;
+    if (bytes[i] == '"') in_string = !in_string;
+  }
+  return matched == pattern.size && matched > 0;
+}
+
+static int is_same(const fw_node_reader_t* reader, fw_bytes_t pattern, const uint8_t* bytes,
+                   size_t size) {
+  if (reader->format == FW_NODE_JSON) return is_same_json(pattern, bytes, size);
   return pattern.size == size && size > 0 && memcmp(pattern.data, bytes, size) == 0;
 }
 
@@ -61,9 +79,9 @@ static void report(fw_node_reader_t* reader, const uint8_t* payload, const fw_no
 
 static void read_message(fw_node_reader_t* reader, const fw_node_frame_t* frame) {
   const uint8_t* payload = fw_buffer_bytes(&reader->in) + frame->payload;
-  if (is_equal(reader->ack, payload, frame->size)) {
+  if (is_same(reader, reader->ack, payload, frame->size)) {
     reader->callbacks.on_acknowledged(reader->data, 1);
-  } else if (is_equal(reader->nack, payload, frame->size)) {
+  } else if (is_same(reader, reader->nack, payload, frame->size)) {
     reader->callbacks.on_acknowledged(reader->data, 0);
   } else if (!reader->dropping) {
     report(reader, payload, frame);

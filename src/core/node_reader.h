@@ -1,5 +1,5 @@
 /* Stock Node's wire, incoming: from received bytes and descriptors to messages. Recognises acknowledgements by
- * their exact bytes, so that they count also where no JavaScript runs; what else a message means is its owner's
+ * their bytes, so that they count also where no JavaScript runs; what else a message means is its owner's
  * business. Reads no socket. */
 #ifndef FW_NODE_READER_H
 #define FW_NODE_READER_H

@@ -1,6 +1,6 @@
 'use strict';
 
-// Which forks use forkwire's wire; the others keep Node's own channel and work as ever.
+// Which forks use forkwire's own wire; the others use that of stock Node.
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
@@ -103,7 +103,7 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
     });
   });
 
-  describe("is Node's own", () => {
+  describe("is on stock Node's wire", () => {
     const cases = {
       "with 'ipc' at index 0": [{ stdio: stdio(0) }],
       "with 'ipc' at index 1": [{ stdio: stdio(1) }],
@@ -118,7 +118,7 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
     };
     for (const [how, args] of Object.entries(cases)) {
       it(how, async () => {
-        assert.equal(await protocolOf(...args), undefined);
+        assert.equal(await protocolOf(...args), 'node');
       });
     }
 
@@ -130,24 +130,24 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
     };
     for (const [option, value] of Object.entries(withValue).filter(([name]) => known(name))) {
       it(`with --no-addons behind ${option} ${value}`, async () => {
-        assert.equal(await protocolOf({ execArgv: [option, value, '--no-addons'] }), undefined);
+        assert.equal(await protocolOf({ execArgv: [option, value, '--no-addons'] }), 'node');
       });
     }
 
     it('when the program is another, such as a wrapper', async () => {
       const execPath = program('wrapper', ['#!/bin/sh', `exec "${process.execPath}" "$@"`]);
-      assert.equal(await protocolOf({ execPath }), undefined);
+      assert.equal(await protocolOf({ execPath }), 'node');
     });
 
     it('when PATH finds another', async () => {
       program('node', ['#!/bin/sh', `exec "${process.execPath}" "$@"`]);
       const PATH = [folder, path.dirname(process.execPath)].join(':');
-      assert.equal(await protocolOf({ execPath: 'node', env: { PATH } }), undefined);
+      assert.equal(await protocolOf({ execPath: 'node', env: { PATH } }), 'node');
     });
 
     it('with --watch, whose relay still works', async () => {
       const child = fork(ECHO, [], { execArgv: ['--watch'], silent: true });
-      assert.equal(child.channel.protocol, undefined);
+      assert.equal(child.channel.protocol, 'node');
       child.stdout.resume();
       const answer = nextMessage(child);
       child.send('hello');
@@ -172,14 +172,14 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
     } catch {
       this.skip(); // only root may, and only where the file system can
     }
-    assert.equal(await protocolOf({ execPath }), undefined);
+    assert.equal(await protocolOf({ execPath }), 'node');
   });
 
   it('is not native for a file that is no Node, and it is left to Node to fail', async () => {
     const execPath = path.join(folder, 'broken');
     fs.writeFileSync(execPath, 'no program', { mode: 0o755 });
     const child = fork(ECHO, [], { execPath, silent: true });
-    assert.equal(child.channel.protocol, undefined);
+    assert.equal(child.channel.protocol, 'node');
     // execvp() hands such a file to a shell, which does not find "no".
     const [codeOrError] = await Promise.race([once(child, 'error'), once(child, 'exit')]);
     assert.notEqual(codeOrError, 0);

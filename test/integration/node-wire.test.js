@@ -1,0 +1,37 @@
+'use strict';
+
+// Stock Node's wire between this Node and itself, and a program that is no Node: all that test/interop shows of every
+// pair of versions, for one.
+
+const assert = require('node:assert/strict');
+const interop = require('../interop/cells');
+
+const { thisNode } = interop;
+
+async function assertPasses(cell) {
+  const results = await interop.runCell(cell);
+  assert.deepEqual(
+    results.filter(({ error }) => error !== undefined),
+    [],
+  );
+}
+
+describe("stock Node's wire", () => {
+  for (const serialization of interop.SERIALIZATIONS) {
+    it(`joins a forkwire parent and a stock child, ${serialization}`, async () => {
+      await assertPasses(interop.fromForkwire(thisNode, thisNode, serialization));
+    });
+
+    it(`joins a stock parent and a child that takes its channel over, ${serialization}`, async () => {
+      await assertPasses(interop.fromStock(thisNode, thisNode, serialization));
+    });
+
+    it(`joins two ends of forkwire, ${serialization}`, async () => {
+      await assertPasses(interop.bothOnNode(thisNode, thisNode, serialization));
+    });
+  }
+
+  it('joins a forkwire parent and a child that is no Node', async () => {
+    await assertPasses(interop.toPython(thisNode));
+  });
+});
