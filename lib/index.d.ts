@@ -134,7 +134,7 @@ export type SendCallback = (error: Error | null) => void;
 
 /** `channel` of a ChildProcess and of `process`: Node's, and `protocol`. */
 export interface Channel extends EventEmitter {
-  /** `'native'`: forkwire's wire. `'node'`: stock Node's. Undefined where Node's own channel is in use. */
+  /** `'native'`: forkwire's wire; `'node'`: that of stock Node. Undefined where the channel is not forkwire's. */
   readonly protocol?: 'native' | 'node';
   /** The descriptor of the channel's socket; undefined when it is closed. From Node. */
   readonly fd?: number;
@@ -319,7 +319,8 @@ export type HandleKind =
 export interface ChannelOptions {
   /**
    * Which wire, instead of the choice that forkwire makes: `'native'` where the child is this very Node and may load the addon,
-   * else `'node'`. With `'native'` the child must load the preload that is put into its NODE_OPTIONS.
+   * else `'node'`, which any program speaks that reads NODE_CHANNEL_FD. With `'native'` the child must load the preload that is put
+   * into its NODE_OPTIONS.
    */
   channel?: 'native' | 'node' | undefined;
   /**

@@ -19,7 +19,8 @@ describe(`the package on Node ${VERSION} for arm64, emulated`, function () {
   let folder;
   let node;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(1_800_000); // the first run on a machine fetches zig and Node
     const host = { platform: 'linux', arch: 'arm64' };
     node = process.arch === 'arm64' ? nodeOf(VERSION) : nodeOf(VERSION, host);
     const project = makeProject(nodeOf(VERSION), npmOf('11'));
