@@ -25,6 +25,9 @@ step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long
 step 'types' npm run types
 step 'package test' timeout 900 npm run test:package
 step 'package test, with compiler and emulator' timeout 3600 node_modules/.bin/mocha 'test/package/long/*.test.js'
+step 'faults, long forms, both wires' timeout 3600 npm run test:faults -- --long --channel native,node
+step 'each fault of stock Node fails there' timeout 900 npm run test:faults -- --stock
+step 'soak' npm run soak -- "${SOAK_MINUTES:-10}"
 step 'lint and format' npm run lint
 step 'lint of C' npm run lint:c
 step 'sanitizers' timeout 1800 npm run sanitize

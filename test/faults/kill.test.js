@@ -17,6 +17,19 @@ const { startedProcesses } = require('../helpers/processes');
 const { until } = require('../helpers/until');
 const { onEachWire } = require('../helpers/wires');
 
+/**
+ * How many clients may go without an answer for each child that is killed: a child that is stock Node acknowledges a
+ * handle before its program has it.
+ */
+const lossOf = (channel) => (channel === 'node' ? 1 : 0);
+
+/** What clients.js says: all were answered, but for the `loss` that the wire allows. */
+function assertAnswered({ answered, twice, unanswered, ...bad }, count, loss) {
+  assert.deepEqual(bad, { hung: 0, garbled: 0 });
+  assert.ok(unanswered <= loss, `${unanswered} were not answered`);
+  assert.equal(answered + twice + unanswered, count);
+}
+
 /** The n-th of `kills` children is killed when its share of `count` connections was dealt. */
 function killsOf(dealer, count, kills, kill) {
   let dealt = 0;
@@ -52,9 +65,7 @@ onEachWire(`${COUNT} connections at full rate while ${KILLS} children are killed
           dealer.deal(socket);
           onDealt();
         });
-        const { answered, twice, ...bad } = await runClients(server, { count: COUNT });
-        assert.deepEqual(bad, { unanswered: 0, hung: 0, garbled: 0 });
-        assert.equal(answered + twice, COUNT);
+        assertAnswered(await runClients(server, { count: COUNT }), COUNT, KILLS * lossOf(channel));
         await dealer.end();
         for (const tally of dealer.tallies) tally.checkEnd();
         assert.equal(await connectionsOf(server), 0);
@@ -102,11 +113,13 @@ async function sendAll({ channel, sockets, limit, end, act }) {
   return tally;
 }
 
+const N_SOCKETS = isLong ? 1000 : 600; // more than may be on their way
+
 const killed = (child) => child.kill('SIGKILL');
 
-/** What becomes of a child to which 1000 sockets are on their way, and how many it can have taken. */
+/** What becomes of a child to which sockets are on their way, and how many it can have taken. */
 const FATES = {
-  'is killed as it runs': { act: { after: killed }, least: 0, most: 1000 },
+  'is killed as it runs': { act: { after: killed }, least: 0, most: N_SOCKETS },
   'was stopped and is killed': { act: { before: stop, after: killed }, least: 0, most: 0 },
   'calls process.exit() in its first listener': { limit: 1, end: 'exit', least: 1, most: 1 },
   'calls process.exit() in a listener': { limit: 300, end: 'exit', least: 300, most: 300 },
@@ -114,21 +127,19 @@ const FATES = {
   'aborts in a listener': { limit: 300, end: 'abort', least: 300, most: 300 },
   'kills itself in a listener': { limit: 300, end: 'kill', least: 300, most: 300 },
   // It ends by itself when it has closed what it took.
-  'disconnects in a listener': { limit: 300, end: 'disconnect', least: 300, most: 1000 },
+  'disconnects in a listener': { limit: 300, end: 'disconnect', least: 300, most: N_SOCKETS },
 };
 
-onEachWire('1000 sockets on their way to a child that', (channel) => {
+onEachWire(`${N_SOCKETS} sockets on their way to a child that`, (channel) => {
   for (const [fate, { least, most, ...rest }] of Object.entries(FATES)) {
     it(`${fate}: each is answered, there or here, and each callback comes once`, async function () {
       this.timeout(120_000);
-      const { server, sockets, fared } = await manySockets(1000);
+      const { server, sockets, fared } = await manySockets(N_SOCKETS);
       const tally = await sendAll({ channel, sockets, ...rest });
-      const { answered, twice, ...bad } = await fared;
-      assert.deepEqual(bad, { unanswered: 0, hung: 0, garbled: 0 });
-      assert.equal(answered + twice, 1000);
+      assertAnswered(await fared, N_SOCKETS, lossOf(channel));
       tally.checkEnd();
-      const taken = 1000 - tally.returned;
-      assert.ok(taken >= least && taken <= most, `${taken} were taken`);
+      const taken = N_SOCKETS - tally.returned;
+      assert.ok(taken >= least && taken <= most + lossOf(channel), `${taken} were taken`);
       assert.equal(await connectionsOf(server), 0);
       await close(server);
     });
