@@ -74,8 +74,23 @@ static void reports_messages_in_order_however_they_are_split(void) {
 
 static void knows_acknowledgements_by_their_bytes(void) {
   fw_node_reader_t reader = new_reader(FW_NODE_JSON);
-  receive(&reader, "1\n" ACK "\n" NACK "\n{\"cmd\": \"ack\"}\n2\n");
-  CHECK(strcmp(seen, "1;+-{\"cmd\": \"ack\"};2;") == 0);
+  receive(&reader, "1\n" ACK "\n" NACK "\n{\"cmd\":\"ack\",\"a\":1}\n2\n");
+  CHECK(strcmp(seen, "1;+-{\"cmd\":\"ack\",\"a\":1};2;") == 0);
+  fw_node_reader_free(&reader);
+}
+
+static void knows_them_with_blanks_between_their_parts(void) {
+  fw_node_reader_t reader = new_reader(FW_NODE_JSON);
+  receive(&reader, "{\"cmd\": \"ack\"}\n \t{ \"cmd\" : \"nack\" } \r\n");
+  CHECK(strcmp(seen, "+-") == 0);
+  receive(&reader, "{\"cmd\":\" ack\"}\n{\"cmd\":\"ack\"\n \n\n");
+  CHECK(strcmp(seen, "+-{\"cmd\":\" ack\"};{\"cmd\":\"ack\"; ;;") == 0);
+  fw_node_reader_free(&reader);
+  reader = new_reader(FW_NODE_ADVANCED);
+  fw_fd_set_t set;
+  fw_fd_set_init(&set);
+  receive_with(&reader, "\0\0\0\16{\"cmd\": \"ack\"}", 18, &set);
+  CHECK(strcmp(seen, "{\"cmd\": \"ack\"};") == 0);
   fw_node_reader_free(&reader);
 }
 
@@ -202,6 +217,7 @@ static void is_full_until_a_listener_had_enough(void) {
 int main(void) {
   RUN(reports_messages_in_order_however_they_are_split);
   RUN(knows_acknowledgements_by_their_bytes);
+  RUN(knows_them_with_blanks_between_their_parts);
   RUN(reads_advanced_messages_one_byte_at_a_time);
   RUN(refuses_what_is_larger_than_the_limit);
   RUN(gives_the_descriptor_to_a_message_that_begins_in_the_same_read);

@@ -10,7 +10,7 @@ const { descriptorsOf, newDescriptors } = require('../helpers/descriptors');
 const { until } = require('../helpers/until');
 const { kinds } = require('./kinds');
 
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 const cell = JSON.parse(process.argv[2]);
 const isForkwireParent = cell.parent === 'forkwire';
