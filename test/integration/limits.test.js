@@ -84,9 +84,9 @@ describe('maxMessageSize', () => {
       });
     });
     assert.throws(() => child.send('x'.repeat(1001)), TOO_LARGE); // before its HELLO
-    child.send('x'.repeat(500));
-    assert.equal(await nextMessage(child), 'x'.repeat(1000));
-    child.send('y'.repeat(1000));
+    child.send('x'.repeat(499)); // 998 of them, and two quotes
+    assert.equal(await nextMessage(child), 'x'.repeat(998));
+    child.send('y'.repeat(998));
     assert.equal(await nextMessage(child), TOO_LARGE.code);
     assert.throws(() => child.send('x'.repeat(1001)), TOO_LARGE);
     await end(child);
