@@ -16,6 +16,7 @@ const {
   textOf,
 } = require('../fixtures/socket-clients');
 const { exited, record } = require('../helpers/events');
+const { untilDead } = require('../helpers/stopped');
 const { until } = require('../helpers/until');
 
 const MIB = 1 << 20;
@@ -220,7 +221,8 @@ describe("sending on stock Node's wire", () => {
     await peer.sees('NODE_HANDLE');
     peer.tell('drop');
     peer.tell('nack');
-    child.kill('SIGKILL');
+    peer.tell('die');
+    untilDead(child); // what it said, its end and its exit are noticed at once
     const texts = pairs.map(([, client]) => textOf(client));
     assert.deepEqual(await Promise.all(texts), ['back: refused', 'back: queued']);
     await exited(child);
