@@ -27,6 +27,15 @@ function flushAll(isFinal) {
   binding.flushAll(isFinal);
 }
 
-const { closeFd, dupFd, inode, isPrivileged, isSocket, socketPair } = binding;
+const { closeFd, dupFd, inode, isHungUp, isPrivileged, isSocket, socketPair } = binding;
 
-module.exports = { attach, closeFd, dupFd, inode, isPrivileged, isSocket, socketPair };
+module.exports = {
+  attach,
+  closeFd,
+  dupFd,
+  inode,
+  isHungUp,
+  isPrivileged,
+  isSocket,
+  socketPair,
+};

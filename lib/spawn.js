@@ -55,10 +55,12 @@ function start(child, options, spawn, [ours, theirs]) {
 }
 
 /** An exit that is noticed before the end of the channel: what the child sent comes first. Where the program was a
- * wrapper and the peer is a child of it, the channel goes on. */
-function drainBeforeExit(child, channel) {
+ * wrapper and a child of it has the channel, that goes on. `isPeer`: it was none, as far as is known before. */
+function drainBeforeExit(child, channel, isPeer) {
+  const isOver = () =>
+    (isPeer && !channel.isBehindWrapper) || attachment.isHungUp(channel.control.fd ?? -1);
   interceptExit(child, (exitCode, proceed) => {
-    if (channel.isBehindWrapper) {
+    if (!isOver()) {
       proceed();
       return;
     }
@@ -85,7 +87,7 @@ function spawnOn(wire, child, options, slot, preload, limits, spawn) {
   expectClose(child);
   const channel = attachment.attach(child, channelOptions);
   const isPeer = wire === 'native' || isNamedNode(options.file);
-  if (child.pid && isPeer) drainBeforeExit(child, channel);
+  if (child.pid) drainBeforeExit(child, channel, isPeer);
   return status;
 }
 

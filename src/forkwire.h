@@ -190,6 +190,8 @@ int fw_socketpair(int fds[2]);
 
 /* Whether `fd` is a socket with this inode. 1 or 0. */
 int fw_fd_is_socket(int fd, uint64_t inode);
+/* Whether nobody has the other end of that channel open any more. 1 or 0. */
+int fw_fd_is_hung_up(int fd);
 /* st_ino, or 0 when fd is not open. */
 uint64_t fw_fd_inode(int fd);
 /* A close-on-exec duplicate, or a negative errno. */

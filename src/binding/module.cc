@@ -35,6 +35,10 @@ Napi::Value IsSocket(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fw_fd_is_socket(Int(info[0]), inode) != 0);
 }
 
+Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), fw_fd_is_hung_up(Int(info[0])) != 0);
+}
+
 Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   close(Int(info[0]));
   return info.Env().Undefined();
@@ -87,6 +91,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["socketPair"] = Napi::Function::New(env, SocketPair);
   exports["inode"] = Napi::Function::New(env, Inode);
   exports["isSocket"] = Napi::Function::New(env, IsSocket);
+  exports["isHungUp"] = Napi::Function::New(env, IsHungUp);
   exports["closeFd"] = Napi::Function::New(env, CloseFd);
   exports["dupFd"] = Napi::Function::New(env, DupFd);
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);

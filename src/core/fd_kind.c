@@ -86,6 +86,11 @@ size_t fw_fd_room(int fd, size_t wanted) {
   return count;
 }
 
+int fw_fd_is_hung_up(int fd) {
+  struct pollfd entry = {.fd = fd, .events = 0};
+  return poll(&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0;
+}
+
 int fw_fd_is_reset(int fd) {
   struct pollfd entry = {.fd = fd, .events = 0};
   if (poll(&entry, 1, 0) <= 0) return 0;

@@ -3,9 +3,12 @@
 // What forkwire sends on stock Node's wire, seen from a program that acknowledges when it is told to.
 
 const assert = require('node:assert/strict');
+const { fork: stockFork } = require('node:child_process');
 const dgram = require('node:dgram');
 const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
+const v8 = require('node:v8');
+const { fork } = require('../..');
 const { forkNodePeer } = require('../fixtures/node-peer');
 const {
   bytesOf,
@@ -16,6 +19,7 @@ const {
   textOf,
 } = require('../fixtures/socket-clients');
 const { exited, record } = require('../helpers/events');
+const { untilDead } = require('../helpers/stopped');
 const { until } = require('../helpers/until');
 
 const MIB = 1 << 20;
@@ -40,6 +44,14 @@ async function seesNothing(peer, action = () => wait(PAUSE)) {
     peer.seen.slice(before).map(({ event }) => event),
     ['marked'],
   );
+}
+
+/** An acknowledgement as stock writes it. */
+function ackOf(serialization) {
+  const ack = { cmd: 'NODE_HANDLE_ACK' };
+  if (serialization === 'json') return Buffer.from(`${JSON.stringify(ack)}\n`);
+  const payload = v8.serialize(ack);
+  return Buffer.concat([Buffer.from(Uint32Array.of(payload.length).buffer).swap32(), payload]);
 }
 
 async function leave({ child, peer }) {
@@ -74,6 +86,39 @@ describe("sending on stock Node's wire", () => {
     assert.equal(await textOf(client), 'got it');
     await leave(both);
   });
+
+  for (const serialization of ['json', 'advanced']) {
+    it(`writes the same bytes as stock, ${serialization}`, async () => {
+      const messages = [
+        ...['', 'text', 'é 漢 😀 \u2028 \ud800', 0, -1.5, 1e300, true, null],
+        ...[[], {}, { a: [{ b: null }], ключ: 'значение', toJSON: undefined }],
+        { cmd: 'NODE_OTHER', a: 1 },
+      ];
+      if (serialization === 'advanced') {
+        const buffer = Buffer.from('a Buffer');
+        messages.push(new Map([[1n, new Set(['a'])]]), { buffer }, new Float64Array([1.5, -0]));
+        messages.push(new Date(0), /a/g, { a: undefined }, new Uint8Array(8).buffer);
+      }
+      const socket = dgram.createSocket('udp6').bind(0, '::1');
+      await once(socket, 'listening');
+      const written = [];
+      for (const start of [fork, stockFork]) {
+        const both = forkNodePeer({ serialization, start });
+        for (const message of messages) both.child.send(message);
+        both.child.send({ msg: 0 }, server);
+        const isComplete = () => both.peer.seen.length === messages.length + 1;
+        await until(isComplete, 'a server', 10_000);
+        both.peer.tell('bytes', { hex: ackOf(serialization).toString('hex') });
+        both.child.send('datagrams', socket);
+        await until(() => both.peer.seen.length === messages.length + 2);
+        both.peer.tell('bytes', { hex: ackOf(serialization).toString('hex') });
+        written.push(both.peer.seen.map(({ hex, fds }) => [hex, fds]));
+        await leave(both);
+      }
+      assert.deepEqual(written[0], written[1]);
+      socket.close();
+    });
+  }
 
   it('sends a handle again that did not arrive, until it does, and calls back once', async () => {
     const both = forkNodePeer();
@@ -220,7 +265,8 @@ describe("sending on stock Node's wire", () => {
     await peer.sees('NODE_HANDLE');
     peer.tell('drop');
     peer.tell('nack');
-    child.kill('SIGKILL');
+    peer.tell('die');
+    untilDead(child); // what it said, its end and its exit are noticed at once
     const texts = pairs.map(([, client]) => textOf(client));
     assert.deepEqual(await Promise.all(texts), ['back: refused', 'back: queued']);
     await exited(child);
