@@ -142,5 +142,8 @@ int fw__descendant_open(uint32_t pid);
 /* trace.c */
 void fw__trace_read(void* channel, const fw_frame_t* frame);
 void fw__trace_write(void* channel, const fw_frame_t* frame);
+/* A message of stock Node's wire, `size` bytes without what frames it. */
+void fw__trace_message(fw_channel_t* channel, int is_read, const char* kind, size_t size,
+                       int has_handle);
 
 #endif

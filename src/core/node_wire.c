@@ -8,19 +8,36 @@
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
 
+static void on_message(void* data, const fw_message_t* message) {
+  fw__trace_message(data, 1, "MESSAGE", message->size, message->handle != NULL);
+  fw__channel_on_message(data, message);
+}
+
+static void on_written(void* data, size_t size, int has_handle, int is_urgent) {
+  fw_channel_t* channel = data;
+  fw_node_format_t format = channel->node->writer.format;
+  size_t around = fw_node_frame_prefix(format) + fw_node_frame_suffix(format);
+  fw__trace_message(channel, 0, is_urgent ? "ANSWER" : "MESSAGE", size - around, has_handle);
+}
+
 static void on_acknowledged(void* data, int is_ack) {
+  const fw_channel_t* channel = data;
+  const fw_node_wire_t* wire = channel->node;
+  fw__trace_message(data, 1, is_ack ? "ACK" : "NACK", (is_ack ? wire->ack : wire->nack).size, 0);
   fw_channel_acknowledged(data, is_ack);
 }
 
 fw_node_wire_t* fw__node_wire_new(fw_channel_t* channel) {
   const fw_options_t* options = &channel->options;
-  fw_node_reader_callbacks_t callbacks = {fw__channel_on_message, on_acknowledged};
+  fw_node_reader_callbacks_t callbacks = {on_message, on_acknowledged};
   fw_node_format_t format =
       options->wire == FW_WIRE_NODE_ADVANCED ? FW_NODE_ADVANCED : FW_NODE_JSON;
   fw_node_wire_t* wire = calloc(1, sizeof(*wire));
   if (wire == NULL) return NULL;
   fw_node_reader_init(&wire->reader, format, &callbacks, channel);
   fw_node_writer_init(&wire->writer, format, &channel->ledger);
+  wire->writer.data = channel;
+  if (channel->callbacks.on_trace != NULL) wire->writer.on_written = on_written;
   wire->reader.max_message_size = options->max_message_size;
   wire->reader.max_undelivered = options->credit_bytes;
   wire->reader.ack = wire->ack = options->ack;

@@ -199,6 +199,8 @@ static fw_node_message_t* begin_next(fw_node_writer_t* writer) {
 static void finish_begun(fw_node_writer_t* writer) {
   fw_node_message_t* message = writer->begun;
   writer->begun = NULL;
+  if (writer->on_written != NULL)
+    writer->on_written(writer->data, message->size, message->sent != NULL, message->is_urgent);
   if (!message->is_urgent && !message->is_counted) writer->n_written[message->lane]++;
   message->is_counted = 1;
   if (message != writer->flight) free(message);

@@ -26,6 +26,9 @@ typedef struct fw_node_writer_s {
   uint32_t n_refused;         /* how often it was */
   size_t size;                /* bytes not written, one that is sent again counted again */
   uint64_t n_written[FW_N_LANES];
+  /* For the wire log, or NULL: a message was written, `size` bytes with what frames it. */
+  void (*on_written)(void* data, size_t size, int has_handle, int is_urgent);
+  void* data;
 } fw_node_writer_t;
 
 void fw_node_writer_init(fw_node_writer_t* writer, fw_node_format_t format, fw_ledger_t* ledger);

@@ -1,7 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { run, functionArgs } = require('../helpers/run');
+const { run, runFunction, functionArgs } = require('../helpers/run');
 const { isStock } = require('../helpers/subject');
 
 function conversation() {
@@ -40,6 +40,27 @@ async function logOf(NODE_DEBUG) {
 }
 
 (isStock ? describe.skip : describe)('NODE_DEBUG=forkwire', () => {
+  it("prints one line a message on stock Node's wire", async () => {
+    const env = { ...process.env, NODE_DEBUG: 'forkwire' };
+    const { stderr, code } = await runFunction({ env }, () => {
+      const { forkFixture } = require('../helpers/fork-fixture');
+      const net = require('node:net');
+      const child = forkFixture('log-child.js', [], { channel: 'node' });
+      const server = net.createServer((socket) => child.send('socket', socket));
+      server.listen(0, () => net.connect(server.address().port).resume());
+      child.on('message', () => {
+        child.disconnect();
+        server.close();
+      });
+    });
+    assert.equal(code, 0);
+    const lines = stderr.split('\n').filter((line) => line.startsWith('FORKWIRE'));
+    const shown = lines.map((line) =>
+      line.replace(/^.*(<-|->) child fd \d+ (\w+) .*bytes/, '$1 $2'),
+    );
+    assert.deepEqual(shown.slice(0, 3), ['-> MESSAGE handle', '<- ACK', '<- MESSAGE']);
+  });
+
   it('prints one line a frame in both processes: time, pid, direction, kind, size, handle', async () => {
     const { frames, others, stdout, pid, code } = await logOf('forkwire');
     assert.equal(code, 0);
