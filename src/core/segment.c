@@ -25,14 +25,15 @@
 #endif
 
 void fw_memory_populate(uint8_t* memory, size_t size) {
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  uintptr_t start = ((uintptr_t)memory + page - 1) / page * page;
-  uintptr_t end = ((uintptr_t)memory + size) / page * page;
-  if (size < POPULATE_MIN) return;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  size_t skipped = (page - (uintptr_t)memory % page) % page; /* whole pages only */
+  if (size < POPULATE_MIN || size < skipped + page) return;
+  uint8_t* start = memory + skipped;
+  size_t length = (size - skipped) / page * page;
 #ifdef MADV_HUGEPAGE
-  if (size >= HUGE_MIN) madvise((void*)start, end - start, MADV_HUGEPAGE);
+  if (size >= HUGE_MIN) madvise(start, length, MADV_HUGEPAGE);
 #endif
-  madvise((void*)start, end - start, MADV_POPULATE_WRITE);
+  madvise(start, length, MADV_POPULATE_WRITE);
 }
 
 void fw_segment_unmap(uint8_t* memory, size_t size) {
