@@ -3,21 +3,16 @@
 // One channel: everything that happens to it meets here; each part of it has a file of its own.
 
 const { AsyncResource } = require('node:async_hooks');
-const { Arrivals } = require('./arrivals');
-const { Bookkeeping } = require('./bookkeeping');
 const { ClusterWorker, isOfCluster } = require('./cluster-handover');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Gathering } = require('./gathering');
-const handles = require('./handles');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, isInternal } = require('./messages');
 const { countClose } = require('./node-internals');
-const { NodePolls } = require('./node-polls');
-const { NodeProtocol, nodeWireOptions } = require('./node-protocol');
 const { Outbox } = require('./outbox');
 const { JSON_TEXT, codecs, encodingOf, nodeCodecs } = require('./serialization');
 const { STATE } = require('./state');
@@ -37,8 +32,8 @@ class Channel {
   #codec;
   #polls = null; // on stock Node's wire
   #protocol = null; // there as well
-  #bookkeeping;
-  #arrivals;
+  #closeFd;
+  #madeTraffic = null;
   #inbox;
   #gathering;
   #outbox;
@@ -68,7 +63,7 @@ class Channel {
     const options = {
       ...limits,
       wire: 0, // FW_WIRE_NATIVE
-      ...(isNative ? {} : nodeWireOptions(serialization)),
+      ...(isNative ? {} : require('./node-protocol').nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
       disabled: disabledInAddon() | (limits.isUntrusted ? DISABLED_FOR_UNTRUSTED : 0),
@@ -78,11 +73,8 @@ class Channel {
     this.#endsWithClose = endsWithClose;
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
-    if (isNative) this.#countNatively();
-    else this.#countByAsking(serialization);
-    this.#arrivals = new Arrivals(this.#native, this.#bookkeeping, binding.closeFd, (code) =>
-      this.#error(code),
-    );
+    this.#closeFd = binding.closeFd;
+    if (!isNative) this.#speakToNode(serialization);
     const runInContext = (method, receiver, ...args) =>
       this.#resource.runInAsyncScope(method, receiver, ...args);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
@@ -90,7 +82,7 @@ class Channel {
     this.#inbox = new Inbox(
       target,
       this.#native,
-      this.#arrivals,
+      () => this.#traffic.arrivals,
       this.#clusterWorker,
       runInContext,
       interpret,
@@ -102,19 +94,26 @@ class Channel {
     target.on('newListener', () => this.#inbox.listenerAdded());
   }
 
-  #countNatively() {
-    const report = (key, count) => this.#native.addClosed(key, count);
-    this.#bookkeeping = new Bookkeeping(this.#target, report);
+  /** What carries handles, from the first one on. */
+  get #traffic() {
+    this.#madeTraffic ??= this.#makeTraffic();
+    return this.#madeTraffic;
   }
 
-  #countByAsking(serialization) {
+  #makeTraffic() {
+    const { HandleTraffic } = require('./handle-traffic');
+    const makeError = (code) => this.#error(code);
+    return new HandleTraffic(this.#target, this.#native, this.#closeFd, makeError, this.#polls);
+  }
+
+  #speakToNode(serialization) {
+    const { NodePolls } = require('./node-polls');
+    const { NodeProtocol } = require('./node-protocol');
     const send = (message) => this.send(message, undefined, { swallowErrors: true });
     const canAsk = () => this.#target.connected;
     const canAnswer = () => this.#target.connected && !this.#outbox.isStuck;
     this.#polls = new NodePolls(send, canAsk, canAnswer);
-    const report = () => this.#native.retryMissing(); // a socket closed: there is room for another
-    this.#bookkeeping = new Bookkeeping(this.#target, report, this.#polls);
-    const received = (key) => this.#bookkeeping.received(key);
+    const received = (key) => this.#madeTraffic?.bookkeeping.received(key);
     this.#protocol = new NodeProtocol(this.#native, serialization, this.#polls, received);
   }
 
@@ -128,7 +127,7 @@ class Channel {
       onBatch: inContext(this.#onBatch),
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
-      onClosed: inContext(() => this.#arrivals.giveUpWrites()),
+      onClosed: inContext(() => this.#madeTraffic?.arrivals.giveUpWrites()),
     };
   }
 
@@ -147,7 +146,7 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
-    const conversion = sendHandle ? handles.conversionOf(sendHandle) : null;
+    const conversion = sendHandle ? this.#traffic.conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
     const payload = this.#codec.payloadOf(message);
@@ -190,7 +189,7 @@ class Channel {
   #travelOf(conversion, sendHandle, options) {
     const token = this.#nextToken++;
     const onWritten = (error) => this.#native.writesDone(token, error !== null);
-    const travel = conversion.send(sendHandle, options, this.#bookkeeping, onWritten);
+    const travel = conversion.send(sendHandle, options, this.#traffic.bookkeeping, onWritten);
     if (travel) travel.token = token;
     return travel;
   }
@@ -245,8 +244,8 @@ class Channel {
       const b = events[i + 2];
       const c = events[i + 3];
       if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
-      else if (type === EVENT.COUNTS) this.#bookkeeping.closedThere(a, b);
-      else if (type === EVENT.WRITES_DONE) this.#arrivals.writesDone(a, b !== 0);
+      else if (type === EVENT.COUNTS) this.#madeTraffic?.bookkeeping.closedThere(a, b);
+      else if (type === EVENT.WRITES_DONE) this.#traffic.arrivals.writesDone(a, b !== 0);
       else if (type === EVENT.LOST) this.#onLost(a);
       else if (type === EVENT.HELLO) this.#onHello(a);
       else if (type === EVENT.NACK) this.#protocol.onNack(b);
@@ -346,7 +345,7 @@ class Channel {
     target.channel = null;
     this.#inbox.end();
     this.#polls?.end();
-    this.#bookkeeping.end();
+    this.#madeTraffic?.bookkeeping.end();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);
     this.#runSteps(this.#lastSteps());
   }

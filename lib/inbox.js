@@ -58,6 +58,7 @@ class Inbox {
   #isHolding = false; // END must wait for what is scheduled
 
   /**
+   * @param arrivals () => what makes objects of handles
    * @param clusterWorker looks at internal messages first
    * @param runInContext (function, receiver, ...args): in the channel's async context
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
@@ -199,7 +200,7 @@ class Inbox {
 
   #emit(message, { handle, isInternal }) {
     if (isInternal && !this.#clusterWorker.received(message)) {
-      if (handle !== undefined) this.#arrivals.refuse(handle);
+      if (handle !== undefined) this.#arrivals().refuse(handle);
       return;
     }
     if (handle === undefined) {
@@ -210,11 +211,11 @@ class Inbox {
 
   #emitInternalWithHandle(message, handle) {
     if (this.#target.listenerCount('internalMessage') === 0) {
-      this.#arrivals.refuse(handle);
+      this.#arrivals().refuse(handle);
       return;
     }
     const ready = (object) => this.#target.emit('internalMessage', message, object);
-    this.#arrivals.open(handle, ready, () => {});
+    this.#arrivals().open(handle, ready, () => {});
   }
 
   /** Those behind it wait until the handle is usable: order is kept. */
@@ -228,7 +229,7 @@ class Inbox {
       goOn();
       this.#target.emit('message', message, object);
     };
-    this.#arrivals.open(handle, ready, goOn);
+    this.#arrivals().open(handle, ready, goOn);
   }
 
   /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */

@@ -3,9 +3,6 @@
 // The one file that touches what Node does not document. Each function says what it reaches; all of it was
 // checked on 20.20, 22.23, 24.21 and 26.10.
 
-const dgram = require('node:dgram');
-const net = require('node:net');
-
 // ------------------------------------------------------------------ handles
 
 /** The libuv handle behind a net.Socket or net.Server, or null (`_handle`). */
@@ -36,6 +33,7 @@ function nativeClassOf(object) {
 
 /** A real TCP or Pipe handle on a descriptor, made without process.binding() (which --permission refuses). */
 function streamHandleFrom(fd) {
+  const net = require('node:net');
   const socket = new net.Socket({ fd, manualStart: true, readable: true, writable: true });
   return detachHandle(socket);
 }
@@ -45,7 +43,7 @@ let Udp;
 /** A real UDP handle on a descriptor. */
 function udpHandleFrom(fd) {
   if (!Udp) {
-    const socket = dgram.createSocket('udp4');
+    const socket = require('node:dgram').createSocket('udp4');
     Udp = dgramHandleOf(socket).constructor;
     socket.close();
   }
@@ -68,11 +66,13 @@ const symbolOf = (prototype, description) =>
 /** Takes the handle out of a net.BoundSocket (26), by the protocol for other threads; throws what Node throws when it
  * has none any more. */
 function takeBoundHandle(bound) {
-  return bound[symbolOf(net.BoundSocket.prototype, 'messaging_transfer_symbol')]().data.handle;
+  const { BoundSocket } = require('node:net');
+  return bound[symbolOf(BoundSocket.prototype, 'messaging_transfer_symbol')]().data.handle;
 }
 
 /** A net.BoundSocket on a bound TCP handle. */
 function boundSocketFrom(handle) {
+  const net = require('node:net');
   const bound = new net._TransferredBoundSocket();
   bound[symbolOf(net.BoundSocket.prototype, 'messaging_deserialize_symbol')]({ handle });
   return bound;

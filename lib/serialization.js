@@ -3,13 +3,9 @@
 // Messages to payloads and back: 'json' and 'advanced'. Plain strings, and Buffers in 'advanced', go as they
 // are. Numbers are those of fw_encoding_t in src/forkwire.h.
 
-const v8 = require('node:v8');
-const { isArrayBufferView } = require('node:util').types;
 const { forkwireError } = require('./errors');
 const { isDisabled } = require('./features');
 const { QUOTED_MAX, quoted } = require('./json-text');
-const { isPlainData, isPlainNumber } = require('./plain-data');
-const { ViewsIn, ViewsOut, goesBeside } = require('./views');
 
 const JSON_TEXT = 1;
 const LATIN1 = 2;
@@ -19,77 +15,19 @@ const V8_VALUE = 5;
 const BYTES = 6;
 const VIEWS = 7;
 
-// Tags of a host object, the first two as in Node's own codec: a view keeps its class, anything else becomes a plain object.
-// A large view is beside the value.
-const VIEW = 0;
-const OTHER = 1;
-const VIEW_BESIDE = 2;
-
-class Serializer extends v8.DefaultSerializer {
-  views = null; // where large ones go beside the value
-
-  _writeHostObject(object) {
-    if (isArrayBufferView(object)) {
-      this.#writeView(object);
-      return;
-    }
-    this.writeUint32(OTHER);
-    this.writeValue({ ...object });
-  }
-
-  #writeView(view) {
-    if (this.views !== null && goesBeside(view)) {
-      this.writeUint32(VIEW_BESIDE);
-      this.views.add(this, view);
-    } else {
-      this.writeUint32(VIEW);
-      super._writeHostObject(view);
-    }
-  }
-}
-
-class Deserializer extends v8.DefaultDeserializer {
-  views = null;
-
-  _readHostObject() {
-    const tag = this.readUint32();
-    if (tag === VIEW_BESIDE && this.views !== null) return this.views.next(this);
-    return tag === VIEW ? super._readHostObject() : this.readValue();
-  }
-}
-
-function serialize(message, views = null) {
-  const serializer = new Serializer();
-  serializer.views = views;
-  serializer.writeHeader();
-  serializer.writeValue(message);
-  return serializer.releaseBuffer();
-}
-
-/** The payload, or its parts where large views go beside the value. */
-function serializeWithViews(message) {
-  const views = new ViewsOut();
-  const value = serialize(message, views);
-  return views.isEmpty ? value : views.body(value);
-}
-
-function deserialize(bytes, views = null) {
-  const deserializer = new Deserializer(bytes);
-  deserializer.views = views;
-  deserializer.readHeader();
-  return deserializer.readValue();
-}
-
-function deserializeWithViews(body) {
-  const views = new ViewsIn(body);
-  return deserialize(views.value, views);
-}
-
 /** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
 function stringify(message) {
   const text = JSON.stringify(message);
   if (text !== undefined) return text;
   throw forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
+}
+
+let loadedAdvanced;
+
+/** What 'advanced' needs, loaded with its first message. */
+function advanced() {
+  loadedAdvanced ??= require('./advanced');
+  return loadedAdvanced;
 }
 
 const hasTexts = !isDisabled('texts');
@@ -108,11 +46,14 @@ function jsonPayload(message) {
 
 function advancedPayload(message) {
   if (typeof message === 'string') return stringPayload(message);
-  if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
   if (Buffer.isBuffer(message)) return message;
+  const { isPlainData, isPlainNumber, serializeWithViews } = advanced();
+  if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
   if (hasPlainData && isPlainData(message)) return JSON.stringify(message);
   return serializeWithViews(message);
 }
+
+const serialize = (message) => advanced().serialize(message);
 
 /** The encoding of what payloadOf() gave for a message. */
 function encodingOf(message, payload) {
@@ -127,7 +68,7 @@ const codecs = { json: { payloadOf: jsonPayload }, advanced: { payloadOf: advanc
 // On stock Node's wire: no message goes as it is.
 const nodeCodecs = {
   json: { payloadOf: stringify },
-  advanced: { payloadOf: (message) => serialize(message) },
+  advanced: { payloadOf: serialize },
 };
 
 /** Whether the payload's bytes are not needed any more once it is decoded. */
@@ -141,9 +82,9 @@ function decode(encoding, payload) {
     case JSON_TEXT:
       return JSON.parse(payload);
     case V8_VALUE:
-      return deserialize(payload);
+      return advanced().deserialize(payload);
     case VIEWS:
-      return deserializeWithViews(payload);
+      return advanced().deserializeWithViews(payload);
     case LATIN1: // long texts come as bytes
       return typeof payload === 'string' ? payload : payload.toString('latin1');
     case UTF16:

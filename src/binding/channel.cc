@@ -149,6 +149,7 @@ Channel::Channel(const Napi::CallbackInfo& info)
     error.ThrowAsJavaScriptException();
     return;
   }
+  environment_->Disown(fd);
   environment_->Add(this);
   Ref(); // an open channel is not collected
 }

@@ -1,5 +1,7 @@
 #include "environment.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "channel.h"
@@ -17,10 +19,20 @@ void Environment::Remove(Channel* channel) {
   if (is_ending_ && channels_.empty()) napi_remove_async_cleanup_hook(cleanup_);
 }
 
+void Environment::Own(int fd) {
+  fds_.push_back(fd);
+}
+
+void Environment::Disown(int fd) {
+  fds_.erase(std::remove(fds_.begin(), fds_.end(), fd), fds_.end());
+}
+
 // The loop goes on until the hook is removed, so that uv_close() callbacks still come.
 void Environment::OnCleanup(napi_async_cleanup_hook_handle handle, void* data) {
   Environment* environment = static_cast<Environment*>(data);
   environment->is_ending_ = true;
+  for (int fd : environment->fds_) close(fd);
+  environment->fds_.clear();
   if (environment->channels_.empty()) {
     napi_remove_async_cleanup_hook(handle);
     return;

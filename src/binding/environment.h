@@ -1,5 +1,5 @@
-// What the addon keeps per environment (main thread or Worker): its open channels, and their orderly
-// closing when the environment ends.
+// What the addon keeps per environment (main thread or Worker): its open channels and the descriptors that are to
+// become channels, and their orderly closing when the environment ends.
 #ifndef FW_BINDING_ENVIRONMENT_H
 #define FW_BINDING_ENVIRONMENT_H
 
@@ -18,6 +18,9 @@ public:
   const std::vector<Channel*>& channels() const {
     return channels_;
   }
+  // A descriptor that JavaScript holds as a number: a Worker may be terminated before it does something with it.
+  void Own(int fd);
+  void Disown(int fd);
   // JavaScript must not be called any more.
   bool is_ending() const {
     return is_ending_;
@@ -27,6 +30,7 @@ private:
   static void OnCleanup(napi_async_cleanup_hook_handle handle, void* data);
 
   std::vector<Channel*> channels_;
+  std::vector<int> fds_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   bool is_ending_ = false;
 };

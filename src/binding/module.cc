@@ -11,6 +11,10 @@
 
 namespace {
 
+Environment* EnvironmentOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Environment>();
+}
+
 int Int(const Napi::Value& value) {
   return value.As<Napi::Number>().Int32Value();
 }
@@ -21,6 +25,7 @@ Napi::Value SocketPair(const Napi::CallbackInfo& info) {
   int status = fw_socketpair(fds);
   if (status < 0) return Napi::Number::New(info.Env(), status);
   Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  for (int fd : fds) EnvironmentOf(info)->Own(fd);
   pair[0u] = fds[0];
   pair[1u] = fds[1];
   return pair;
@@ -40,13 +45,17 @@ Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CloseFd(const Napi::CallbackInfo& info) {
-  close(Int(info[0]));
+  int fd = Int(info[0]);
+  EnvironmentOf(info)->Disown(fd);
+  close(fd);
   return info.Env().Undefined();
 }
 
 // A close-on-exec duplicate, or a negative errno.
 Napi::Value DupFd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), fw_fd_dup(Int(info[0])));
+  int fd = fw_fd_dup(Int(info[0]));
+  if (fd >= 0) EnvironmentOf(info)->Own(fd);
+  return Napi::Number::New(info.Env(), fd);
 }
 
 Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {

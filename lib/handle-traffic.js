@@ -1,0 +1,32 @@
+'use strict';
+
+// What a channel needs once a handle travels on it. Loaded with the first one: most channels carry none, and net, dgram
+// and all that is behind them would be a good part of the time that a child takes to start.
+
+const { Arrivals } = require('./arrivals');
+const { Bookkeeping } = require('./bookkeeping');
+const { conversionOf } = require('./handles');
+
+class HandleTraffic {
+  /**
+   * @param target whose channel it is
+   * @param native the addon's channel
+   * @param closeFd closes a descriptor of which no object could be made
+   * @param makeError (code) => an error about the peer
+   * @param polls NodePolls on stock Node's wire, else null
+   */
+  constructor(target, native, closeFd, makeError, polls) {
+    const report = polls
+      ? () => native.retryMissing() // a socket closed: there is room for another
+      : (key, count) => native.addClosed(key, count);
+    this.bookkeeping = new Bookkeeping(target, report, polls);
+    this.arrivals = new Arrivals(native, this.bookkeeping, closeFd, makeError);
+  }
+
+  /** The entry of the table of kinds for an object; throws for what cannot be sent. */
+  conversionOf(object) {
+    return conversionOf(object);
+  }
+}
+
+module.exports = { HandleTraffic };
