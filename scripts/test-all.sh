@@ -23,7 +23,7 @@ step 'interop' timeout 1800 npm run test:interop
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'
 step 'types' npm run types
-step 'package test' timeout 900 npm run test:package
+FORKWIRE_TEST_LONG=1 step 'package test' timeout 900 npm run test:package
 step 'package test, with compiler and emulator' timeout 3600 node_modules/.bin/mocha 'test/package/long/*.test.js'
 step 'faults, long forms, both wires' timeout 3600 npm run test:faults -- --long --channel native,node
 step 'each fault of stock Node fails there' timeout 900 npm run test:faults -- --stock
