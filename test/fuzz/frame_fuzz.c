@@ -24,7 +24,8 @@ static void header(const uint8_t* bytes) {
   check(frame.kind >= FW_KIND_HELLO && frame.kind <= FW_KIND_UNMAP, "a kind that is not defined");
   check(frame.size <= FW_FRAME_MAX_PAYLOAD && frame.handles <= 1, "beyond the limits");
   check(frame.handles == 0 || frame.id != 0, "a handle without an id");
-  if (fw_frame_is_message(&frame)) check(frame.encoding >= 1 && frame.encoding <= 6, "encoding");
+  if (fw_frame_is_message(&frame))
+    check(frame.encoding >= FW_ENCODING_JSON && frame.encoding <= FW_ENCODING_VIEWS, "encoding");
   else check(frame.encoding == 0, "a control frame with an encoding");
 }
 
