@@ -3,7 +3,6 @@
 // Which list counts a socket. A socket belongs to a server of this process, or it was received and belongs to
 // the list of the one it came from; when it is handed on, it is counted through whoever handed it on.
 
-const { randomFillSync } = require('node:crypto');
 const internals = require('./node-internals');
 const { ServerOwner, addToServer, connectionLeft } = require('./server-lists');
 const { KeptOpenList, SocketListReceive, SocketListSend } = require('./socket-list');
@@ -14,6 +13,7 @@ const origins = new WeakMap(); // received socket -> { list, onClose }
 const keptOpenLists = new WeakMap(); // socket -> its KeptOpenLists
 
 function randomKey() {
+  const { randomFillSync } = require('node:crypto'); // takes long to load
   return randomFillSync(new BigUint64Array(1))[0];
 }
 

@@ -9,12 +9,13 @@ const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Gathering } = require('./gathering');
+const { HandleTraffic } = require('./handle-traffic');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, isInternal } = require('./messages');
 const { countClose } = require('./node-internals');
 const { Outbox } = require('./outbox');
-const { JSON_TEXT, codecs, encodingOf, nodeCodecs } = require('./serialization');
+const { JSON_TEXT, codecs, encodingOf, loadAdvanced, nodeCodecs } = require('./serialization');
 const { STATE } = require('./state');
 
 const LANE = { USER: 0, INTERNAL: 1 };
@@ -71,6 +72,8 @@ class Channel {
     };
     this.#target = target;
     this.#endsWithClose = endsWithClose;
+    // Now, since a process that is short of descriptors later cannot load a file.
+    if (serialization === 'advanced') loadAdvanced();
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
     this.#closeFd = binding.closeFd;
@@ -101,7 +104,6 @@ class Channel {
   }
 
   #makeTraffic() {
-    const { HandleTraffic } = require('./handle-traffic');
     const makeError = (code) => this.#error(code);
     return new HandleTraffic(this.#target, this.#native, this.#closeFd, makeError, this.#polls);
   }

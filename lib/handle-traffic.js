@@ -1,7 +1,6 @@
 'use strict';
 
-// What a channel needs once a handle travels on it. Loaded with the first one: most channels carry none, and net, dgram
-// and all that is behind them would be a good part of the time that a child takes to start.
+// What a channel needs once a handle travels on it, made with the first one: most channels carry none.
 
 const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');

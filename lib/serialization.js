@@ -24,8 +24,8 @@ function stringify(message) {
 
 let loadedAdvanced;
 
-/** What 'advanced' needs, loaded with its first message. */
-function advanced() {
+/** What 'advanced' needs; a channel of that kind loads it when it is made. */
+function loadAdvanced() {
   loadedAdvanced ??= require('./advanced');
   return loadedAdvanced;
 }
@@ -47,13 +47,13 @@ function jsonPayload(message) {
 function advancedPayload(message) {
   if (typeof message === 'string') return stringPayload(message);
   if (Buffer.isBuffer(message)) return message;
-  const { isPlainData, isPlainNumber, serializeWithViews } = advanced();
+  const { isPlainData, isPlainNumber, serializeWithViews } = loadAdvanced();
   if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
   if (hasPlainData && isPlainData(message)) return JSON.stringify(message);
   return serializeWithViews(message);
 }
 
-const serialize = (message) => advanced().serialize(message);
+const serialize = (message) => loadAdvanced().serialize(message);
 
 /** The encoding of what payloadOf() gave for a message. */
 function encodingOf(message, payload) {
@@ -82,9 +82,9 @@ function decode(encoding, payload) {
     case JSON_TEXT:
       return JSON.parse(payload);
     case V8_VALUE:
-      return advanced().deserialize(payload);
+      return loadAdvanced().deserialize(payload);
     case VIEWS:
-      return advanced().deserializeWithViews(payload);
+      return loadAdvanced().deserializeWithViews(payload);
     case LATIN1: // long texts come as bytes
       return typeof payload === 'string' ? payload : payload.toString('latin1');
     case UTF16:
@@ -124,6 +124,7 @@ module.exports = {
   decode,
   decodeJoined,
   isCopied,
+  loadAdvanced,
   nodeCodecs,
   serialize,
   encodingOf,
