@@ -42,6 +42,7 @@ onEachWire('a storm of signals', (channel) => {
     const pairs = [];
     for (let i = 0; i < 100; i++) pairs.push(await connectedPair(server));
     const storm = startStorm([process.pid, child.pid]);
+    const isOver = once(storm, 'exit'); // by itself, when the child is gone
     const tally = new Tally(child);
     const got = [];
     child.on('message', (message) => got.push(message));
@@ -62,7 +63,6 @@ onEachWire('a storm of signals', (channel) => {
     );
     child.disconnect();
     await tally.ended(20_000);
-    const isOver = once(storm, 'exit');
     storm.kill('SIGKILL');
     await isOver;
     process.removeListener('SIGUSR2', onSignal);
