@@ -80,7 +80,9 @@ function write(file, content) {
 function settings({ quick, rounds }) {
   const isQuick = quick === true;
   const count = Number(rounds ?? (isQuick ? 3 : 5));
-  return { isQuick, rounds: count, slices: isQuick ? 1 : 3, sliceTime: isQuick ? 40 : 100 };
+  return isQuick
+    ? { isQuick, rounds: count, slices: 1, sliceTime: 40, warmTime: 100 }
+    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmTime: 500 };
 }
 
 async function main() {

@@ -78,13 +78,13 @@ class Channel {
     this.#native = new binding.Channel(fd, this.#handler(), state, options);
     this.#closeFd = binding.closeFd;
     if (!isNative) this.#speakToNode(serialization);
-    const runInContext = (method, receiver, ...args) =>
-      this.#resource.runInAsyncScope(method, receiver, ...args);
+    const runInContext = (method, receiver) => this.#resource.runInAsyncScope(method, receiver);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
     this.#clusterWorker = new ClusterWorker(target);
     this.#inbox = new Inbox(
       target,
       this.#native,
+      state,
       () => this.#traffic.arrivals,
       this.#clusterWorker,
       runInContext,

@@ -106,7 +106,8 @@ const conversions = {
     },
     got(fd, info, bookkeeping, ready) {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;
-      const socket = makeSocket({ fd }, allowHalfOpen, info.buffered);
+      const handle = internals.streamHandleFrom(fd, info.kind);
+      const socket = makeSocket({ handle }, allowHalfOpen, info.buffered);
       if (info.key !== undefined) bookkeeping.arrived(socket, info.key);
       if (info.flags & FLAG.WRITES_PENDING) info.holdWrites(new Gate(socket));
       resumeWhenEnded(socket);
@@ -118,11 +119,11 @@ const conversions = {
     type: TYPE.SERVER,
     matches: (object) => object instanceof net.Server,
     send: (server) => shared(TYPE.SERVER, server, internals.handleOf(server)),
-    got(fd, _info, _bookkeeping, ready, failed) {
+    got(fd, info, _bookkeeping, ready, failed) {
       // Not listen({ fd }): in a cluster worker that would ask the primary.
       const server = new net.Server();
       whenUsable(server, ready, failed);
-      server.listen(internals.streamHandleFrom(fd));
+      server.listen(internals.streamHandleFrom(fd, info.kind));
     },
   },
 
@@ -130,7 +131,7 @@ const conversions = {
     type: TYPE.NATIVE,
     matches: (object) => ['TCP', 'Pipe'].includes(internals.nativeClassOf(object)),
     send: (handle) => shared(TYPE.NATIVE, handle, handle),
-    got: (fd, _info, _bookkeeping, ready) => ready(internals.streamHandleFrom(fd)),
+    got: (fd, info, _bookkeeping, ready) => ready(internals.streamHandleFrom(fd, info.kind)),
   },
 
   'net.BoundSocket': {
@@ -140,8 +141,8 @@ const conversions = {
       if (bound.isPipe) throw nodeError('ERR_INVALID_HANDLE_TYPE');
       return moveBound(bound, bound.fd());
     },
-    got: (fd, _info, _bookkeeping, ready) =>
-      ready(internals.boundSocketFrom(internals.streamHandleFrom(fd))),
+    got: (fd, info, _bookkeeping, ready) =>
+      ready(internals.boundSocketFrom(internals.streamHandleFrom(fd, info.kind))),
   },
 
   'dgram.Socket': {

@@ -7,6 +7,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { Fifo } = require('./fifo');
 const { runNextTicks } = require('./node-internals');
 const { decode, decodeJoined, isCopied } = require('./serialization');
+const { STATE } = require('./state');
 
 // Codes of Batch in src/binding/batch.h.
 const HAS_HANDLE = 16;
@@ -28,8 +29,13 @@ class Run {
     this.#share = Math.floor(cost / messages.length);
   }
 
+  /** Messages that were not taken. */
+  get left() {
+    return this.messages.length - this.#at;
+  }
+
   get isThrough() {
-    return this.#at === this.messages.length;
+    return this.left === 0;
   }
 
   /** The next message; its cost is in `lastCost`. */
@@ -50,22 +56,22 @@ class Inbox {
   #interpret;
   #arrived = new Fifo(); // runs that no turn looked at yet
   #parked = new Fifo(); // runs of user messages that wait for a listener, or behind a handle that is not usable yet
-  #counts = [0, 0]; // messages per lane that were delivered and not credited yet
-  #costs = [0, 0];
+  #state;
   #isWaiting = false; // for that handle
   #isScheduled = false;
   #isRunning = false;
-  #isHolding = false; // END must wait for what is scheduled
 
   /**
+   * @param state Float64Array that is shared with `native`
    * @param arrivals () => what makes objects of handles
    * @param clusterWorker looks at internal messages first
-   * @param runInContext (function, receiver, ...args): in the channel's async context
+   * @param runInContext (function, receiver): in the channel's async context
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
-  constructor(target, native, arrivals, clusterWorker, runInContext, interpret = null) {
+  constructor(target, native, state, arrivals, clusterWorker, runInContext, interpret = null) {
     this.#target = target;
     this.#native = native;
+    this.#state = state;
     this.#arrivals = arrivals;
     this.#clusterWorker = clusterWorker;
     this.#runInContext = runInContext;
@@ -113,7 +119,7 @@ class Inbox {
     const wanted = this.#interpret({ message, handle, cost, isInternal });
     if (wanted) {
       this.#arrived.push(new Run([wanted.message], cost, wanted.isInternal, wanted.handle));
-    } else this.#native.deliver(0, 1, cost); // it was for the channel itself
+    } else this.#delivered(0, cost); // it was for the channel itself
   }
 
   #decodeRun(text, count, run, cost) {
@@ -127,15 +133,23 @@ class Inbox {
     }
   }
 
+  #delivered(lane, cost) {
+    this.#state[STATE.COUNTS + lane]++;
+    this.#state[STATE.COSTS + lane] += cost;
+  }
+
   /** Deliveries happen in a tick of their own: a listener that throws then stops nothing, as in stock. */
   #schedule() {
-    if (!this.#isHolding) {
-      this.#isHolding = true;
-      this.#native.hold();
-    }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#runInContext(process.nextTick, process, runInTick, this);
+    this.#state[STATE.SCHEDULED] = 1;
+    this.#settle();
+    this.#runInContext(scheduleRun, this);
+  }
+
+  /** Tells the addon what changed, unless it is about to look by itself. */
+  #settle() {
+    if (this.#state[STATE.IN_BATCH] === 0) this.#native.settle();
   }
 
   /** Any new listener may be one for 'message': it is added only after this event. */
@@ -164,38 +178,46 @@ class Inbox {
     if (this.#isRunning) return; // a tick between two messages: the loop below goes on
     this.#isRunning = true;
     try {
-      for (let queue = this.#next(); queue !== null; queue = this.#next())
-        this.#deliverFirst(queue);
+      this.#deliverAll();
     } finally {
       this.#isRunning = false;
       this.#afterRun();
     }
   }
 
-  #deliverFirst(queue) {
+  /** Each message has an async context of its own, as in stock, where each has a tick. One that is alone has this tick. */
+  #deliverAll() {
+    let queue = this.#next();
+    if (queue !== null && this.#isAlone(queue)) {
+      this.#deliverFirst(queue, null);
+      return;
+    }
+    while (queue !== null) {
+      this.#deliverFirst(queue, new AsyncResource('FORKWIREMESSAGE'));
+      if (this.#arrived.size === 0 && this.#parked.size === 0) return;
+      runNextTicks(); // all that the message queued, before the next one. The channel may end in it
+      queue = this.#next();
+    }
+  }
+
+  #isAlone(queue) {
+    return this.#arrived.size + this.#parked.size === 1 && queue.first.left === 1;
+  }
+
+  #deliverFirst(queue, resource) {
     const run = queue.first;
     const message = run.take();
-    const lane = run.isInternal ? 1 : 0;
-    this.#counts[lane]++;
-    this.#costs[lane] += run.lastCost;
+    this.#delivered(run.isInternal ? 1 : 0, run.lastCost);
     if (run.isThrough) queue.shift();
-    // Each has an async context of its own, as in stock, where each has a tick.
-    new AsyncResource('FORKWIREMESSAGE').runInAsyncScope(this.#emit, this, message, run);
-    runNextTicks(); // and all that it queued, before the next one. The channel may end in it
+    if (resource === null) this.#emit(message, run);
+    else resource.runInAsyncScope(this.#emit, this, message, run);
   }
 
   #afterRun() {
-    for (const lane of [0, 1]) {
-      if (this.#counts[lane] === 0) continue;
-      this.#native.deliver(lane, this.#counts[lane], this.#costs[lane]);
-      this.#counts[lane] = this.#costs[lane] = 0;
-    }
+    this.#state[STATE.SCHEDULED] = 0;
     if (this.#arrived.size > 0 || (this.#parked.size > 0 && this.#canDeliver)) {
-      this.#schedule(); // a listener threw
-    } else if (this.#isHolding && !this.#isScheduled) {
-      this.#isHolding = false;
-      this.#native.release();
-    }
+      this.#schedule(); // a listener threw, or more came meanwhile
+    } else this.#settle();
   }
 
   #emit(message, { handle, isInternal }) {
@@ -246,6 +268,10 @@ class Inbox {
 
 function runInTick(inbox) {
   inbox.run();
+}
+
+function scheduleRun() {
+  process.nextTick(runInTick, this);
 }
 
 module.exports = { Inbox };

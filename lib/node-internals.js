@@ -25,17 +25,44 @@ const isNativeClass = (value) =>
   typeof value === 'function' &&
   /\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
 
+const nativeNames = new WeakMap(); // class -> its name, or null for one that is not native: looking takes long
+
 /** The class name of a native handle object (TCP, Pipe, UDP, ...), or null for anything else. */
 function nativeClassOf(object) {
   const nativeClass = Object.getPrototypeOf(object)?.constructor;
-  return isNativeClass(nativeClass) ? nativeClass.name : null;
+  if (typeof nativeClass !== 'function') return null;
+  let name = nativeNames.get(nativeClass);
+  if (name === undefined) {
+    name = isNativeClass(nativeClass) ? nativeClass.name : null;
+    nativeNames.set(nativeClass, name);
+  }
+  return name;
 }
 
-/** A real TCP or Pipe handle on a descriptor, made without process.binding() (which --permission refuses). */
-function streamHandleFrom(fd) {
+/** Opens a descriptor with a handle; its class's constructor takes what the handle is for, 0 for a connection. */
+function openHandle(Handle, fd) {
+  const handle = new Handle(0);
+  const status = handle.open(fd);
+  if (status === 0) return handle;
+  handle.close();
+  throw Object.assign(new Error('open'), { errno: status });
+}
+
+const streamClasses = new Map(); // kind -> class of its handles
+
+/**
+ * A real TCP or Pipe handle on a descriptor, made without process.binding() (which --permission refuses): the first
+ * one of each kind is a net.Socket's.
+ * @param kind fw_fd_kind_t; 0 or undefined where it is not known
+ */
+function streamHandleFrom(fd, kind) {
+  const known = streamClasses.get(kind);
+  if (known) return openHandle(known, fd);
   const net = require('node:net');
   const socket = new net.Socket({ fd, manualStart: true, readable: true, writable: true });
-  return detachHandle(socket);
+  const handle = detachHandle(socket);
+  if (kind) streamClasses.set(kind, handle.constructor);
+  return handle;
 }
 
 let Udp;
@@ -47,10 +74,7 @@ function udpHandleFrom(fd) {
     Udp = dgramHandleOf(socket).constructor;
     socket.close();
   }
-  const handle = new Udp();
-  const status = handle.open(fd);
-  if (status < 0) throw Object.assign(new Error('open UDP'), { errno: status });
-  return handle;
+  return openHandle(Udp, fd);
 }
 
 /** 'udp4' or 'udp6', from the address of a UDP handle (`getsockname`). */

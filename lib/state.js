@@ -3,17 +3,21 @@
 // The numbers that a channel and the addon share, so that looking at them costs no call.
 
 /**
- * Indexes of a Float64Array that the addon keeps up to date. WAITS is ours: whether progress is to be told. Those of a
- * lane are two, one behind the other.
+ * Indexes of a Float64Array. The addon keeps it up to date, but for WAITS, SCHEDULED, COUNTS and COSTS, which are ours.
+ * Those of a lane are two, one behind the other.
  */
 const STATE = {
   QUEUED: 0, // bytes
   WRITTEN: 1, // messages, per lane
   BROKEN: 3, // the peer reads no more
   EVENTS: 4, // settled handles that were not told yet
-  WAITS: 5,
+  WAITS: 5, // progress is to be told
   GATHERS: 6, // a small message that is sent now would wait for others
-  SIZE: 7,
+  IN_BATCH: 7, // onBatch() is being called; the addon looks at the following ones when it returns
+  SCHEDULED: 8, // deliveries are to come in a tick: END waits for them
+  COUNTS: 9, // messages per lane that were delivered and not credited yet
+  COSTS: 11, // the same in bytes
+  SIZE: 13,
 };
 
 module.exports = { STATE };

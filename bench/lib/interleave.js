@@ -10,7 +10,7 @@ const { range } = require('./statistics');
 
 const DRIVER = path.join(__dirname, 'driver.js');
 const MAX_COUNT = 1 << 20;
-const WARM_SLICES = 3;
+const MIN_WARM_SLICES = 3;
 
 /** A driver process; pinned where the workload says so. */
 async function startDriver(workload, subject) {
@@ -70,10 +70,13 @@ async function calibrate(workload, driver, { sliceTime, isQuick }) {
   return count;
 }
 
-/** The compiler is to be through with everybody's code. */
-async function warmUp(workload, drivers) {
-  for (let i = 0; i < WARM_SLICES; i++) {
-    for (const driver of drivers.values()) await slice(driver, workload.count);
+/** The compiler is to be through with everybody's code: a subject that needs less time for a slice gets more of them. */
+async function warmUp(workload, drivers, count, { warmTime }) {
+  for (const driver of drivers.values()) {
+    let used = 0;
+    for (let i = 0; i < MIN_WARM_SLICES || used < warmTime * 1000; i++) {
+      used += (await slice(driver, count)).cpu;
+    }
   }
 }
 
@@ -99,7 +102,7 @@ async function run(workload, options) {
   const take = (subject) =>
     workload.isFresh ? freshSlice(workload, subject, count) : slice(drivers.get(subject), count);
   const busy = startBusy(workload.busy);
-  if (!workload.isFresh) await warmUp(workload, drivers);
+  if (!workload.isFresh) await warmUp(workload, drivers, count, options);
   const rounds = [];
   for (let i = 0; i < options.rounds; i++) rounds.push(await runRound(subjects, take, options, i));
   for (const child of busy) child.kill();

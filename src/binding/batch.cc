@@ -8,7 +8,8 @@
 
 namespace {
 
-constexpr size_t kJoinMax = 4096; // larger texts are better parsed alone
+constexpr size_t kJoinMax = 1024;     // larger texts are better parsed alone
+constexpr size_t kJoinedMax = 65536;  // V8 would make a page for a string of more than twice that
 // Buffer#toString() keeps strings of this size outside V8's heap, in memory that is used again; those of Node-API are made in
 // fresh pages each time.
 constexpr size_t kLongText = 1 << 20;
@@ -144,7 +145,8 @@ void Batch::PushNumber(napi_env env, double number) {
   Push(env, Number(env, number));
 }
 
-void Batch::Join(const fw_message_t& message) {
+void Batch::Join(napi_env env, const fw_message_t& message) {
+  if (joined_.size() + message.size > kJoinedMax) EndRun(env);
   joined_ += joined_.empty() ? '[' : ',';
   joined_.append(reinterpret_cast<const char*>(message.data), message.size);
   joined_cost_ += static_cast<double>(message.cost);
@@ -166,7 +168,7 @@ void Batch::EndRun(napi_env env) {
 void Batch::Add(napi_env env, const fw_message_t& message) {
   Open(env);
   if (joins && IsJoinable(message)) {
-    Join(message);
+    Join(env, message);
     return;
   }
   EndRun(env);

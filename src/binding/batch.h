@@ -61,7 +61,7 @@ private:
   void Open(napi_env env);
   void Push(napi_env env, napi_value value);
   void PushNumber(napi_env env, double number);
-  void Join(const fw_message_t& message);
+  void Join(napi_env env, const fw_message_t& message);
   void EndRun(napi_env env);
 
   napi_handle_scope scope_ = nullptr;

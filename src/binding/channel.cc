@@ -12,7 +12,8 @@
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
-constexpr size_t kExactFrom = 1024;      // longer texts are measured before they are encoded
+constexpr size_t kExactFrom = 1024;      // longer strings are measured before they are encoded
+constexpr size_t kMeasuredFrom = 32768;  // the same for texts of UTF-8
 constexpr uint32_t kDisableSpinning = 4; // these as in lib/features.js
 constexpr uint32_t kDisableExternal = 1 << 16;
 constexpr uint32_t kDisableJoining = 1 << 17;
@@ -23,9 +24,15 @@ enum {
   kWrittenInternal = 2,
   kBroken = 3,
   kEvents = 4,
-  kWaits = 5, // written by JavaScript: progress is to be told
-  kGathers = 6
+  kWaits = 5,
+  kGathers = 6,
+  kInBatch = 7,
+  kScheduled = 8,
+  kCounts = 9,
+  kCosts = 11
 }; // of the state array, as in lib/state.js
+
+const char* const kMethods[] = {"onBatch", "onProgress", "onEnd", "onClosed"};
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -81,7 +88,6 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                      {InstanceMethod<&Channel::Send>("send"),
                       InstanceMethod<&Channel::SendTexts>("sendTexts"),
                       InstanceMethod<&Channel::Flush>("flush"),
-                      InstanceMethod<&Channel::Deliver>("deliver"),
                       InstanceMethod<&Channel::Discard>("discard"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
                       InstanceMethod<&Channel::Adopt>("adopt"),
@@ -92,8 +98,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
                       InstanceMethod<&Channel::WritesDone>("writesDone"),
                       InstanceMethod<&Channel::AddClosed>("addClosed"),
-                      InstanceMethod<&Channel::Hold>("hold"),
-                      InstanceMethod<&Channel::Release>("release"),
+                      InstanceMethod<&Channel::Settle>("settle"),
                       InstanceMethod<&Channel::End>("end"),
                       InstanceMethod<&Channel::PeerDied>("peerDied"),
                       InstanceMethod<&Channel::Close>("close"),
@@ -137,7 +142,10 @@ Channel::Channel(const Napi::CallbackInfo& info)
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   int fd = info[0].As<Napi::Number>().Int32Value();
-  napi_create_reference(env, info[1], 1, &handler_);
+  Napi::Object handler = info[1].As<Napi::Object>();
+  napi_create_reference(env, handler, 1, &handler_);
+  for (int i = 0; i < kMethodCount; i++)
+    napi_create_reference(env, handler.Get(kMethods[i]), 1, &methods_[i]);
   napi_async_init(env, info[1], Napi::String::New(env, "FORKWIRE"), &context_);
   state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
   state_data_ = state_.Value().Data();
@@ -186,12 +194,12 @@ void Channel::UpdateState() {
 }
 
 // Plain Node-API: a call may fail because the environment is ending, at any moment.
-void Channel::Call(const char* method, size_t n_args, const napi_value* args) {
+void Channel::Call(Method method, size_t n_args, const napi_value* args) {
   napi_env env = Env();
   napi_value handler;
   napi_value function;
   if (napi_get_reference_value(env, handler_, &handler) != napi_ok) return;
-  if (napi_get_named_property(env, handler, method, &function) != napi_ok) return;
+  if (napi_get_reference_value(env, methods_[method], &function) != napi_ok) return;
   napi_make_callback(env, context_, handler, function, n_args, args, nullptr);
   // An exception that comes out of it is an uncaught one, as from any callback of the loop.
   bool is_pending = false;
@@ -201,8 +209,25 @@ void Channel::Call(const char* method, size_t n_args, const napi_value* args) {
     napi_fatal_exception(env, error);
 }
 
-void Channel::Call(const char* method) {
-  Call(method, 0, nullptr);
+void Channel::SetHolding(bool is_holding) {
+  if (is_holding == is_holding_) return;
+  is_holding_ = is_holding;
+  if (is_holding) fw_channel_hold(core_);
+  else fw_channel_release(core_);
+}
+
+// Applies what JavaScript wrote of its deliveries, which then costs no call for each batch.
+void Channel::Settle() {
+  if (core_ == nullptr) return;
+  for (int lane = FW_LANE_USER; lane <= FW_LANE_INTERNAL; lane++) {
+    double* count = &state_data_[kCounts + lane];
+    double* cost = &state_data_[kCosts + lane];
+    if (*count == 0) continue;
+    fw_channel_deliver(core_, static_cast<fw_lane_t>(lane), static_cast<uint64_t>(*count),
+                       static_cast<uint64_t>(*cost));
+    *count = *cost = 0;
+  }
+  SetHolding(state_data_[kScheduled] != 0);
 }
 
 // Whether JavaScript can run: not in a Worker that was terminated, nor while the environment is cleaned up.
@@ -264,7 +289,11 @@ void Channel::OnBatch(void* data) {
     napi_value args[2];
     channel->batch_.Take(env, &args[0], &args[1]);
     channel->UpdateState();
-    channel->Call("onBatch", 2, args);
+    channel->SetHolding(true);
+    channel->state_data_[kInBatch] = 1;
+    channel->Call(kOnBatch, 2, args);
+    channel->state_data_[kInBatch] = 0;
+    channel->Settle();
   }
   channel->batch_.Finish(env);
 }
@@ -275,7 +304,7 @@ void Channel::OnProgress(void* data) {
   if (channel->state_data_[kWaits] == 0 || !channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
-  channel->Call("onProgress");
+  channel->Call(kOnProgress, 0, nullptr);
 }
 
 void Channel::OnEnd(void* data, fw_end_t end) {
@@ -285,7 +314,7 @@ void Channel::OnEnd(void* data, fw_end_t end) {
   channel->UpdateState();
   napi_value arg;
   napi_create_int32(channel->Env(), end, &arg);
-  channel->Call("onEnd", 1, &arg);
+  channel->Call(kOnEnd, 1, &arg);
 }
 
 void Channel::OnClosed(void* data) {
@@ -297,8 +326,9 @@ void Channel::OnClosed(void* data) {
   channel->environment_->Remove(channel);
   if (is_ending) return;
   Napi::HandleScope scope(channel->Env());
-  channel->Call("onClosed");
+  channel->Call(kOnClosed, 0, nullptr);
   napi_delete_reference(channel->Env(), channel->handler_);
+  for (napi_ref method : channel->methods_) napi_delete_reference(channel->Env(), method);
   napi_async_destroy(channel->Env(), channel->context_);
   channel->Unref();
 }
@@ -329,7 +359,7 @@ int Channel::SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* ha
   char16_t all = 0xffff;
   napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
   size_t max_size = length * 3;
-  if (length >= kExactFrom) napi_get_value_string_utf8(Env(), text, nullptr, 0, &max_size);
+  if (length >= kMeasuredFrom) napi_get_value_string_utf8(Env(), text, nullptr, 0, &max_size);
   else ReadShort(text, length, &all);
   bool is_ascii = all < 0x80;
   if (is_ascii) max_size = length;
@@ -429,11 +459,6 @@ Napi::Value Channel::Flush(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value Channel::Deliver(const Napi::CallbackInfo& info) {
-  if (core_ != nullptr) fw_channel_deliver(core_, Lane(info[0]), Id(info[1]), Id(info[2]));
-  return info.Env().Undefined();
-}
-
 // A Buffer that this channel handed out is not used any more: its memory need not wait for the garbage collector.
 Napi::Value Channel::Discard(const Napi::CallbackInfo& info) {
   napi_detach_arraybuffer(info.Env(), info[0].As<Napi::Uint8Array>().ArrayBuffer());
@@ -487,13 +512,9 @@ Napi::Value Channel::AddClosed(const Napi::CallbackInfo& info) {
   return Status(info, core_ == nullptr ? UV_EPIPE : fw_channel_add_closed(core_, key, Id(info[1])));
 }
 
-Napi::Value Channel::Hold(const Napi::CallbackInfo& info) {
-  if (core_ != nullptr) fw_channel_hold(core_);
-  return info.Env().Undefined();
-}
-
-Napi::Value Channel::Release(const Napi::CallbackInfo& info) {
-  if (core_ != nullptr) fw_channel_release(core_);
+// Deliveries outside a batch: what the state array says of them.
+Napi::Value Channel::Settle(const Napi::CallbackInfo& info) {
+  Settle();
   return info.Env().Undefined();
 }
 

@@ -42,7 +42,6 @@ private:
   Napi::Value Send(const Napi::CallbackInfo& info);
   Napi::Value SendTexts(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
-  Napi::Value Deliver(const Napi::CallbackInfo& info);
   Napi::Value Discard(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
   Napi::Value Adopt(const Napi::CallbackInfo& info);
@@ -53,8 +52,7 @@ private:
   Napi::Value RetryMissing(const Napi::CallbackInfo& info);
   Napi::Value WritesDone(const Napi::CallbackInfo& info);
   Napi::Value AddClosed(const Napi::CallbackInfo& info);
-  Napi::Value Hold(const Napi::CallbackInfo& info);
-  Napi::Value Release(const Napi::CallbackInfo& info);
+  Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value End(const Napi::CallbackInfo& info);
   Napi::Value PeerDied(const Napi::CallbackInfo& info);
   Napi::Value RejectMessage(const Napi::CallbackInfo& info);
@@ -66,8 +64,11 @@ private:
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
   void SetWire(const Napi::Object& given, fw_options_t* options);
-  void Call(const char* method, size_t n_args, const napi_value* args);
-  void Call(const char* method);
+  // Methods of the handler, by their index in kMethods.
+  enum Method { kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
+  void Call(Method method, size_t n_args, const napi_value* args);
+  void Settle();
+  void SetHolding(bool is_holding);
   bool CanCall() const;
   int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
   size_t ReadShort(napi_value text, size_t length, char16_t* ret_all);
@@ -86,6 +87,8 @@ private:
   std::vector<char16_t> wide_; // of one text, while it is encoded
   std::vector<uint8_t> narrow_;
   napi_ref handler_ = nullptr;
+  napi_ref methods_[kMethodCount] = {};
+  bool is_holding_ = false; // the core waits with END for what JavaScript has scheduled
   napi_async_context context_ = nullptr;
   Napi::Reference<Napi::Float64Array> state_;
   double* state_data_ = nullptr;

@@ -17,6 +17,7 @@
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
 #define GATHER_HANDLES_NS \
   500000 /* the same with handles, which take longer to send and to receive */
+#define STREAM_TURNS 8 /* turns in a row with a send so soon behind the last write: more of them will come */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
@@ -131,23 +132,53 @@ static uint64_t gather_ns(const fw_channel_t* channel) {
   return channel->ledger.queued_head != NULL ? GATHER_HANDLES_NS : GATHER_NS;
 }
 
+/* While sends follow each other that fast, over turns of a loop that does not sleep, they need not leave in their own turn. */
+static int is_streaming(const fw_channel_t* channel) {
+  return channel->n_stream_turns > STREAM_TURNS && channel->ledger.queued_head == NULL &&
+         !channel->end_wanted && !channel->options.low_latency;
+}
+
+/* Whether it waits for others, which a write costs less with. */
+static int is_to_wait(fw_channel_t* channel) {
+  uint64_t elapsed = uv_hrtime() - channel->last_write;
+  if (elapsed > gather_ns(channel)) {
+    channel->n_stream_turns = 0;
+    return 0;
+  }
+  if (fw__wire_size(channel) >= GATHER_SIZE) return 0;
+  if (channel->wrote_this_turn) return 1;
+  if (channel->n_stream_turns <= STREAM_TURNS) channel->n_stream_turns++;
+  return is_streaming(channel);
+}
+
 /* The first send of a turn leaves at once, later ones together. */
 static void gather(fw_channel_t* channel) {
-  size_t size = fw__wire_size(channel);
   if (channel->is_synchronous) {
     fw_channels_flush(&channel, 1);
     return;
   }
-  if (!channel->wrote_this_turn || size >= GATHER_SIZE ||
-      uv_hrtime() - channel->last_write > gather_ns(channel)) {
-    channel->wrote_this_turn = 1;
+  if (!is_to_wait(channel)) {
     fw__channel_write(channel);
   } else if (channel->gathered_at == 0) {
     /* The prepare handle writes it, but not when it is its own phase that sends: then this wakes the loop. */
     channel->gathered_at = fw__channel_now_ms(channel);
     fw__channel_update_poll(channel);
   }
+  channel->wrote_this_turn = 1;
   fw__channel_schedule(channel, 0);
+}
+
+/* The turn is over, unless the next one follows at once and is to be waited for as well. */
+static void write_gathered(fw_channel_t* channel) {
+  channel->gathered_at = 0;
+  if (!channel->is_scheduled && is_streaming(channel) && fw__wire_size(channel) > 0 &&
+      uv_backend_timeout(channel->poll.loop) == 0 &&
+      uv_hrtime() - channel->last_write <= GATHER_NS) {
+    channel->has_progress = 1; /* for what is known of the turn */
+    fw__channel_schedule(channel, 0);
+    return;
+  }
+  fw__channel_write(channel);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -302,8 +333,7 @@ static void on_prepare(uv_prepare_t* prepare) {
   uv_prepare_stop(prepare);
   uv_unref((uv_handle_t*)prepare);
   channel->wrote_this_turn = 0;
-  channel->gathered_at = 0;
-  fw__channel_write(channel);
+  write_gathered(channel);
   report_progress(channel);
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
@@ -321,10 +351,7 @@ static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
   uint64_t now = fw__channel_now_ms(channel);
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
-  if (channel->gathered_at != 0) {
-    channel->gathered_at = 0;
-    fw__channel_write(channel);
-  }
+  if (channel->gathered_at != 0) write_gathered(channel);
   if (channel->pool_age_at != 0 && channel->pool_age_at <= now) age_pool(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;

@@ -54,6 +54,7 @@ struct fw_channel_s {
 
   /* Writing. */
   int wrote_this_turn;
+  uint32_t n_stream_turns; /* in a row, with a send soon behind the last write */
   int is_blocked;          /* the kernel takes no more: wait for UV_WRITABLE */
   int is_broken;           /* the peer reads no more; what it wrote is still read */
   int is_synchronous;      /* the process is ending: every send is flushed at once */

@@ -24,6 +24,8 @@ async function closeAll({ server, client, socket }) {
   await once(server, 'close');
 }
 
+const FW_FD_UNIX = 2; // fw_fd_kind_t
+
 describe('handles', () => {
   it('of sockets, servers and bound UDP sockets are found, with their class and descriptor', async () => {
     const one = await connection();
@@ -45,18 +47,22 @@ describe('handles', () => {
     await closeAll(one);
   });
 
-  it('are made of descriptors', async () => {
-    const [one, two] = attachment.socketPair();
-    const handles = [internals.streamHandleFrom(one), internals.streamHandleFrom(two)];
-    const sockets = handles.map(
-      (handle) => new net.Socket({ handle, readable: true, writable: true }),
-    );
-    assert.ok(handles.every((handle) => internals.nativeClassOf(handle) === 'Pipe'));
-    sockets[0].end('through');
-    assert.equal(String((await once(sockets[1], 'data'))[0]), 'through');
-    for (const socket of sockets) socket.destroy();
-    await Promise.all(sockets.map((socket) => once(socket, 'close')));
-  });
+  for (const kind of [undefined, FW_FD_UNIX])
+    it(`are made of descriptors, kind ${kind}`, async () => {
+      const [one, two] = attachment.socketPair();
+      const handles = [
+        internals.streamHandleFrom(one, kind),
+        internals.streamHandleFrom(two, kind),
+      ];
+      const sockets = handles.map(
+        (handle) => new net.Socket({ handle, readable: true, writable: true }),
+      );
+      assert.ok(handles.every((handle) => internals.nativeClassOf(handle) === 'Pipe'));
+      sockets[0].end('through');
+      assert.equal(String((await once(sockets[1], 'data'))[0]), 'through');
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(sockets.map((socket) => once(socket, 'close')));
+    });
 
   it('of UDP know whether they are of version 4 or 6', async () => {
     for (const type of ['udp4', 'udp6']) {
@@ -72,6 +78,7 @@ describe('handles', () => {
 
   it('cannot be made of a descriptor that is no socket', () => {
     assert.throws(() => internals.udpHandleFrom(999_999));
+    assert.throws(() => internals.streamHandleFrom(999_999, FW_FD_UNIX));
   });
 });
 
