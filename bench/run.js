@@ -82,7 +82,7 @@ function settings({ quick, rounds }) {
   const count = Number(rounds ?? (isQuick ? 3 : 5));
   return isQuick
     ? { isQuick, rounds: count, slices: 1, sliceTime: 40, warmTime: 100 }
-    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmTime: 500 };
+    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmTime: 2000 };
 }
 
 async function main() {

@@ -15,6 +15,17 @@ const INTERNAL = 32;
 const JOINED = 64;
 const ENCODING = 15;
 
+const HANDLE_ITEMS = 6;
+
+const handleAt = (items, i) => ({
+  id: items[i],
+  kind: items[i + 1], // fw_fd_kind_t
+  type: items[i + 2],
+  flags: items[i + 3],
+  key: items[i + 4], // of the server that counts it, or undefined
+  buffered: items[i + 5], // what had been read from it, or undefined
+});
+
 /** Messages of one lane that came together; one, where it has a handle. */
 class Run {
   #at = 0;
@@ -78,7 +89,7 @@ class Inbox {
     this.#interpret = interpret;
   }
 
-  /** A batch, flat: code, value, cost [, handle] ... What came before something that cannot be decoded is
+  /** A batch, flat, as src/binding/batch.h describes it. What came before something that cannot be decoded is
    * delivered; then `onBad(error)` is called. */
   receive(items, onBad) {
     try {
@@ -100,7 +111,8 @@ class Inbox {
         this.#decodeRun(value, code >> 8, run++, cost);
         continue;
       }
-      const handle = code & HAS_HANDLE ? items[i++] : undefined;
+      const handle = code & HAS_HANDLE ? handleAt(items, i) : undefined;
+      if (handle) i += HANDLE_ITEMS;
       const messages = [decode(code & ENCODING, value)];
       if (isCopied(code & ENCODING, value)) this.#native.discard(value);
       this.#add(new Run(messages, cost, (code & INTERNAL) !== 0, handle));

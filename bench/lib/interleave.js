@@ -71,7 +71,8 @@ async function calibrate(workload, driver, { sliceTime, isQuick }) {
 }
 
 /** The compiler is to be through with everybody's code: a subject that needs less time for a slice gets more of them. */
-async function warmUp(workload, drivers, count, { warmTime }) {
+async function warmUp(workload, drivers, { isQuick, warmTime }) {
+  const count = (isQuick && workload.quickCount) || workload.count;
   for (const driver of drivers.values()) {
     let used = 0;
     for (let i = 0; i < MIN_WARM_SLICES || used < warmTime * 1000; i++) {
@@ -98,11 +99,11 @@ async function run(workload, options) {
   if (!workload.isFresh) {
     for (const subject of subjects) drivers.set(subject, await startDriver(workload, subject));
   }
+  const busy = startBusy(workload.busy);
+  if (!workload.isFresh) await warmUp(workload, drivers, options);
   const count = await calibrate(workload, drivers.get('stock'), options);
   const take = (subject) =>
     workload.isFresh ? freshSlice(workload, subject, count) : slice(drivers.get(subject), count);
-  const busy = startBusy(workload.busy);
-  if (!workload.isFresh) await warmUp(workload, drivers, count, options);
   const rounds = [];
   for (let i = 0; i < options.rounds; i++) rounds.push(await runRound(subjects, take, options, i));
   for (const child of busy) child.kill();

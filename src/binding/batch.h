@@ -10,7 +10,7 @@
 #include "../forkwire.h"
 
 // Layout of the arrays, which lib/inbox.js reads:
-//   messages: code, value, cost [, handle] ...   events: type, a, b, c ...
+//   messages: code, value, cost [, id, kind, type, flags, key, buffered: its handle] ...   events: type, a, b, c ...
 // code: encoding | kHasHandle | kInternal; or kJoined | (count << 8), whose value "[text,text,...]"
 // joins the JSON texts of small messages, so that they are parsed in one go.
 class Batch {
@@ -61,6 +61,7 @@ private:
   void Open(napi_env env);
   void Push(napi_env env, napi_value value);
   void PushNumber(napi_env env, double number);
+  void PushHandle(napi_env env, const fw_handle_in_t& handle);
   void Join(napi_env env, const fw_message_t& message);
   void EndRun(napi_env env);
 

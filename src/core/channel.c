@@ -17,12 +17,15 @@
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
 #define GATHER_HANDLES_NS \
   500000 /* the same with handles, which take longer to send and to receive */
-#define STREAM_TURNS 8 /* turns in a row with a send so soon behind the last write: more of them will come */
+#define STREAM_TURNS \
+  8 /* turns in a row with a send so soon behind the last write: more of them will come */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
+#define MAKE_ROOM 8 /* descriptors that are given up at a time for one that others wait for */
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
+#define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
 #define POOL_AGE_MS 5000    /* shared memory that was not used for so long is given up */
 
 uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
@@ -198,14 +201,19 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   }
   *ret_size = (size_t)size;
   channel->bytes_read += (size_t)size;
-  /* recvmsg stops behind descriptors: there may be more. */
-  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : SIZE_MAX;
+  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : BEHIND_FDS;
   int status = fw__wire_received(channel, (size_t)size, &set);
   if (status == UV_EPROTO) {
     channel->violation = *fw__wire_violation(channel);
     channel->is_violated = 1;
   }
   return status;
+}
+
+/* Whether another read is worth a call. Behind descriptors mostly nothing follows: the loop says so at no cost if it does. */
+static int is_more_likely(size_t size, size_t room, int is_drain) {
+  if (room == STOP) return 0;
+  return room == BEHIND_FDS ? is_drain : size >= room;
 }
 
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
@@ -218,7 +226,7 @@ int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
     if (status == UV_EAGAIN) return 0;
     if (status < 0) return 1; /* the end, a reset, a violation, no memory: nothing more is read */
     total += size;
-    if (room == STOP || (size < room && room != SIZE_MAX)) return 0;
+    if (!is_more_likely(size, room, n_messages == SIZE_MAX)) return 0;
   }
   return 0;
 }
@@ -278,12 +286,14 @@ static void watch_missing(fw_channel_t* channel) {
   wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
   channel->room_probe_ms = wait;
   channel->room_probe_at = fw__channel_now_ms(channel) + wait;
+  update_timer(channel);
 }
 
 static void probe_room(fw_channel_t* channel) {
   size_t wanted = channel->ledger.n_missing;
   channel->room_probe_at = 0;
   size_t room = fw_fd_room(channel->fd, wanted);
+  if (room == 0) room = fw_read_queue_make_room(&channel->in, MAKE_ROOM);
   /* Room for those that were asked for already is no reason to look again soon. */
   if (fw_ledger_ask_missing(&channel->ledger, room) > 0) {
     channel->room_probe_ms = 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,12 +44,30 @@ static fw_fd_kind_t socket_kind(int fd) {
   return FW_FD_OTHER;
 }
 
+/* One call says of a TCP socket, which is what travels most, that it is one and whether it listens. */
+static int identify_tcp(int fd, fw_fd_info_t* ret_info) {
+#if defined(__linux__) && defined(TCP_INFO)
+  uint8_t state = 0; /* the first byte of struct tcp_info */
+  socklen_t size = sizeof(state);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &size) != 0 || size != sizeof(state)) return 0;
+  ret_info->kind = FW_FD_TCP;
+  ret_info->listening = state == TCP_LISTEN;
+  return 1;
+#else
+  (void)fd;
+  (void)ret_info;
+  return 0;
+#endif
+}
+
 int fw_fd_identify(int fd, fw_fd_info_t* ret_info) {
   struct stat status;
   if (fstat(fd, &status) != 0) return -errno;
   ret_info->inode = (uint64_t)status.st_ino;
-  ret_info->kind = S_ISSOCK(status.st_mode) ? socket_kind(fd) : FW_FD_OTHER;
   ret_info->listening = 0;
+  ret_info->kind = FW_FD_OTHER;
+  if (!S_ISSOCK(status.st_mode) || identify_tcp(fd, ret_info)) return 0;
+  ret_info->kind = socket_kind(fd);
   if (ret_info->kind == FW_FD_TCP || ret_info->kind == FW_FD_UNIX)
     ret_info->listening = socket_option(fd, SO_ACCEPTCONN, 0) != 0;
   return 0;

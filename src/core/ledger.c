@@ -524,6 +524,17 @@ size_t fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room) {
   return count;
 }
 
+int fw_ledger_can_give_up(fw_ledger_t* ledger, uint64_t id) {
+  const fw_received_t* entry = fw_ledger_find(ledger, id);
+  return entry != NULL && entry->state == FW_STATE_LANDED && id > ledger->landed_reported;
+}
+
+void fw_ledger_give_up(fw_ledger_t* ledger, uint64_t id) {
+  fw_received_t* entry = fw_ledger_find(ledger, id);
+  fw_fd_close(&entry->fd);
+  set_received_state(ledger, entry, FW_STATE_MISSING);
+}
+
 /* ----------------------------------------------------------- unsent writes */
 
 void fw_ledger_finish_writes(fw_ledger_t* ledger, uint64_t token, int failed) {

@@ -167,6 +167,11 @@ uint64_t fw_ledger_landed_id(const fw_ledger_t* ledger);
 /* Asks for the oldest missing ones, so that no more than `room` are asked for. How many it asked for now. */
 size_t fw_ledger_ask_missing(fw_ledger_t* ledger, size_t room);
 
+/* Whether the peer still keeps the one that landed here. */
+int fw_ledger_can_give_up(fw_ledger_t* ledger, uint64_t id);
+/* Closes the descriptor of such a one: it is missing from now on. */
+void fw_ledger_give_up(fw_ledger_t* ledger, uint64_t id);
+
 /* --- unsent writes --- */
 
 /* The writes of a sent handle are through. Before its frame was laid out it just loses its flag. */

@@ -251,6 +251,28 @@ void fw_read_queue_release_held(fw_read_queue_t* queue) {
   if (queue->lanes[FW_LANE_INTERNAL].held_head == NULL) release_lane(queue, FW_LANE_USER);
 }
 
+/* The last handle of the lane that is held with its descriptor and can be asked for again; 0 for none. */
+static uint64_t last_to_give_up(fw_read_queue_t* queue, fw_lane_t which) {
+  uint64_t last = 0;
+  for (fw_held_t* held = queue->lanes[which].held_head; held != NULL; held = held->next) {
+    const fw_inbound_t* message = &held->message;
+    if (message->has_handle && fw_ledger_can_give_up(queue->ledger, message->handle_id))
+      last = message->handle_id;
+  }
+  return last;
+}
+
+size_t fw_read_queue_make_room(fw_read_queue_t* queue, size_t count) {
+  size_t made = 0;
+  for (; made < count; made++) {
+    uint64_t id = last_to_give_up(queue, FW_LANE_USER);
+    if (id == 0) id = last_to_give_up(queue, FW_LANE_INTERNAL);
+    if (id == 0) break;
+    fw_ledger_give_up(queue->ledger, id);
+  }
+  return made;
+}
+
 int fw_read_queue_is_holding(const fw_read_queue_t* queue) {
   return queue->lanes[FW_LANE_USER].held_head != NULL ||
          queue->lanes[FW_LANE_INTERNAL].held_head != NULL;

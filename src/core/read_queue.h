@@ -91,6 +91,9 @@ size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]);
 int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set);
 /* Reports messages whose missing descriptor came, or which were refused. */
 void fw_read_queue_release_held(fw_read_queue_t* queue);
+/* No descriptor is free, and some are held by messages behind the missing one, which nobody can take before that: up to
+ * `count` of those go missing as well, the last ones first. How many. */
+size_t fw_read_queue_make_room(fw_read_queue_t* queue, size_t count);
 /* The missing descriptors will never come: `on_lost` hears of each, the others are reported. */
 void fw_read_queue_give_up_missing(fw_read_queue_t* queue,
                                    void (*on_lost)(void* data, uint64_t id));

@@ -295,6 +295,32 @@ static void an_answer_that_is_cut_off_is_asked_for_again(void) {
   end();
 }
 
+static void those_behind_a_gap_make_room_for_it(void) {
+  begin();
+  send_sockets(FW_LANE_USER, 1, 2);
+  receive_with_room(0);
+  send_sockets(FW_LANE_USER, 3,
+               5); /* these find room, and nobody can take them before the first two */
+  end_pump(a, b);
+  CHECK_EQUAL(b->n_got, 0);
+  CHECK_EQUAL(ledger(b)->n_missing, 2);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 2);
+  CHECK_EQUAL(ledger(b)->n_missing, 4);
+  CHECK_EQUAL(fw_ledger_find(ledger(b), 3)->state, FW_STATE_LANDED);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 1);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 0);
+  fw_ledger_ask_missing(ledger(b), 2);
+  end_pump(a, b);
+  CHECK_EQUAL(b->n_got, 2);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 0); /* what was reported stays */
+  fw_ledger_ask_missing(ledger(b), 3);
+  end_pump(a, b);
+  CHECK_EQUAL(b->n_got, 5);
+  for (size_t i = 0; i < 5; i++) CHECK_EQUAL(b->got[i].handle.id, i + 1);
+  CHECK_EQUAL(ledger(a)->landed_id, 5);
+  end();
+}
+
 static void internal_messages_pass_user_messages_that_wait(void) {
   begin();
   send_sockets(FW_LANE_USER, 1, 1);
@@ -612,6 +638,7 @@ int main(void) {
   RUN(what_comes_behind_a_gap_waits_in_order);
   RUN(all_of_a_set_may_be_missing);
   RUN(an_answer_that_is_cut_off_is_asked_for_again);
+  RUN(those_behind_a_gap_make_room_for_it);
   RUN(internal_messages_pass_user_messages_that_wait);
   RUN(user_messages_wait_behind_internal_ones_that_do);
   RUN(a_message_in_pieces_waits_with_its_handle);

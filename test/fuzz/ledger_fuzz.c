@@ -244,7 +244,9 @@ static void receive(party_t* party, size_t size, size_t fd_room) {
 
 static void ask_missing(party_t* party, size_t room) {
   if (!party->is_open || party->channel.is_eof) return;
-  if (party->channel.ledger.n_missing > 0) fw_ledger_ask_missing(&party->channel.ledger, room);
+  if (party->channel.ledger.n_missing == 0) return;
+  if (room == 0) room = fw_read_queue_make_room(&party->channel.in, 2);
+  fw_ledger_ask_missing(&party->channel.ledger, room);
 }
 
 static void finish_writes(party_t* party, size_t start, int failed) {
