@@ -21,7 +21,7 @@ const { setDescriptorLimit } = require('../helpers/limits');
 const { resume, stop } = require('../helpers/stopped');
 const { Tally } = require('../helpers/tally');
 const { until } = require('../helpers/until');
-const { onEachWire } = require('../helpers/wires');
+const { itWithout, onEachWire } = require('../helpers/wires');
 
 /** Keeps what it gets, and says so. */
 function hold() {
@@ -189,7 +189,8 @@ onEachWire('stock faults, handles and connections:', (channel) => {
     ['gives sockets back', []],
     ['passes them on', ['relay']],
   ]) {
-    it(`a child ${what}: they count for ever`, async () => {
+    const reason = 'a child of stock Node does not count down what it gives away';
+    itWithout(reason, channel, `a child ${what}: they count for ever`, async () => {
       const child = forkFixture('socket-holder.js', args, { channel });
       const server = await listen({});
       const [socket, client] = await connectedPair(server);
@@ -231,7 +232,8 @@ onEachWire('stock faults, handles and connections:', (channel) => {
     await close(server);
   });
 
-  it('bytes that the sender had read', async () => {
+  const noWord = "stock's wire has no word for them";
+  itWithout(noWord, channel, 'bytes that the sender had read', async () => {
     const child = await start(channel, report);
     const server = await listen({});
     const [socket, client] = await connectedPair(server);
@@ -355,24 +357,30 @@ onEachWire('stock faults, handles and connections:', (channel) => {
     await Promise.all([close(server), close(shared)]);
   });
 
-  it('nobody listens in the child: sockets are parked without limit', async () => {
-    const child = await start(channel, deaf);
-    const before = descriptorsOf(child.pid).size;
-    const server = await listen({});
-    const all = await pairs(server, 700);
-    for (const [i, [socket]] of all.entries()) child.send(i, socket);
-    await until(() => descriptorsOf(child.pid).size > before);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const held = descriptorsOf(child.pid).size - before;
-    assert.ok(held <= 512, `the child holds ${held}`);
-    let returned = 0;
-    child.on('undelivered', (_message, socket) => {
-      returned++;
-      socket.destroy();
-    });
-    await kill(child);
-    assert.equal(returned, 700);
-    for (const [, client] of all) client.destroy();
-    await close(server);
-  });
+  const parks = 'it is the child that parks them';
+  itWithout(
+    parks,
+    channel,
+    'nobody listens in the child: sockets are parked without limit',
+    async () => {
+      const child = await start(channel, deaf);
+      const before = descriptorsOf(child.pid).size;
+      const server = await listen({});
+      const all = await pairs(server, 700);
+      for (const [i, [socket]] of all.entries()) child.send(i, socket);
+      await until(() => descriptorsOf(child.pid).size > before);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const held = descriptorsOf(child.pid).size - before;
+      assert.ok(held <= 512, `the child holds ${held}`);
+      let returned = 0;
+      child.on('undelivered', (_message, socket) => {
+        returned++;
+        socket.destroy();
+      });
+      await kill(child);
+      assert.equal(returned, 700);
+      for (const [, client] of all) client.destroy();
+      await close(server);
+    },
+  );
 });

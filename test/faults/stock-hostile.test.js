@@ -6,10 +6,7 @@
 const assert = require('node:assert/strict');
 const { attackChild, attackParent } = require('../helpers/attack');
 const { runFunction } = require('../helpers/run');
-const { isStock } = require('../helpers/subject');
-
-// FORKWIRE_TEST_CHANNEL=native,node: the wires of the run, as for the other tests here. Stock has one.
-const WIRES = isStock ? ['stock'] : (process.env.FORKWIRE_TEST_CHANNEL ?? 'native').split(',');
+const { itWithout, onEachWire } = require('../helpers/wires');
 
 const MAX_GROWTH = 64; // MiB; of 200 that come
 
@@ -87,51 +84,48 @@ const ROWS = [
   },
 ];
 
-for (const channel of WIRES) {
-  describe(`stock faults, a hostile peer: [${channel}]`, () => {
-    for (const { row, attack, check, options = {} } of ROWS) {
-      it(row, async () => check(await attackParent(attack, { channel, ...options })));
-    }
+onEachWire('stock faults, a hostile peer:', (channel) => {
+  for (const { row, attack, check, options = {} } of ROWS) {
+    it(row, async () => check(await attackParent(attack, { channel, ...options })));
+  }
 
-    it('an unsolicited NODE_HANDLE_ACK, in a child', async () => {
-      assertGoesOn(await attackChild('handle-ack', { channel }));
-    });
-
-    it('a file as descriptor, in a child', async () => {
-      assertGoesOn(await attackChild('file', { channel }));
-    });
-
-    it('bad JSON, in a child', async () => {
-      assertEnded(await attackChild('bad-payload', { channel }));
-    });
-
-    it('a leaked copy of the channel itself', async () => {
-      const seen = await attackParent('leaked-copy', { channel });
-      assertUnharmed(seen);
-      assert.ok(seen.wasAlone, 'its end was noticed only when the copy was gone');
-    });
-
-    for (const cmd of ['NODE_HANDLE_ACK', 'NODE_HANDLE_NACK', 'NODE_HANDLE']) {
-      it(`${cmd} through public send()`, async () => {
-        const { code, stdout, stderr } = await runFunction(
-          { with: [cmd, channel] },
-          (name, wire) => {
-            const { forkFunction } = require('../helpers/fork-fixture');
-            const options = { channel: wire, with: [name] };
-            const child = forkFunction(options, (message) => {
-              process.on('message', () => process.disconnect());
-              process.send({ cmd: message, type: 'net.Socket' }, () => process.send('behind'));
-            });
-            child.on('message', (message) => {
-              console.log(message);
-              child.send({ cmd: name, type: '__proto__' }, () => child.send('end'));
-            });
-            child.on('exit', (exitCode, signal) => console.log(exitCode ?? signal));
-          },
-        );
-        assert.equal(stderr, '');
-        assert.deepEqual([code, stdout], [0, 'behind\n0\n']);
-      });
-    }
+  it('an unsolicited NODE_HANDLE_ACK, in a child', async () => {
+    assertGoesOn(await attackChild('handle-ack', { channel }));
   });
-}
+
+  it('a file as descriptor, in a child', async () => {
+    assertGoesOn(await attackChild('file', { channel }));
+  });
+
+  it('bad JSON, in a child', async () => {
+    assertEnded(await attackChild('bad-payload', { channel }));
+  });
+
+  const wrapper = 'another program may be a wrapper, whose death does not end the channel';
+  itWithout(wrapper, channel, 'a leaked copy of the channel itself', async () => {
+    const seen = await attackParent('leaked-copy', { channel });
+    assertUnharmed(seen);
+    assert.ok(seen.wasAlone, 'its end was noticed only when the copy was gone');
+  });
+
+  for (const cmd of ['NODE_HANDLE_ACK', 'NODE_HANDLE_NACK', 'NODE_HANDLE']) {
+    const itself = 'a child of stock Node takes it for a word of the protocol';
+    itWithout(itself, channel, `${cmd} through public send()`, async () => {
+      const { code, stdout, stderr } = await runFunction({ with: [cmd, channel] }, (name, wire) => {
+        const { forkFunction } = require('../helpers/fork-fixture');
+        const options = { channel: wire, with: [name] };
+        const child = forkFunction(options, (message) => {
+          process.on('message', () => process.disconnect());
+          process.send({ cmd: message, type: 'net.Socket' }, () => process.send('behind'));
+        });
+        child.on('message', (message) => {
+          console.log(message);
+          child.send({ cmd: name, type: '__proto__' }, () => child.send('end'));
+        });
+        child.on('exit', (exitCode, signal) => console.log(exitCode ?? signal));
+      });
+      assert.equal(stderr, '');
+      assert.deepEqual([code, stdout], [0, 'behind\n0\n']);
+    });
+  }
+});

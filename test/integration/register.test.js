@@ -421,6 +421,35 @@ function copyTo(folder, change = (_name, text) => text) {
     assert.equal(code, 0);
   });
 
+  it("of a process that may load none, children that may take Node's channel over", async () => {
+    const { stdout, stderr, code } = await runFunction(
+      { nodeArgs: ['--require', REGISTER], with: [REGISTER] },
+      (register) => {
+        const { fork } = require('node:child_process');
+        const grandchild = `
+          process.on('message', (message) => {
+            process.send([message, String(process.channel.protocol)]);
+            process.disconnect();
+          });`;
+        const child = `
+          const child = require('node:child_process').fork('-', {
+            execArgv: ['--eval', ${JSON.stringify(grandchild)}],
+            env: { ...process.env, NODE_OPTIONS: ${JSON.stringify(`--require ${register}`)} },
+          });
+          child.on('message', (message) =>
+            process.send([...message, String(child.channel.protocol), String(process.channel.protocol)]));
+          process.on('message', (message) => child.send(message));
+          child.on('close', () => process.disconnect());`;
+        const forked = fork('-', { execArgv: ['--no-addons', '--eval', child] });
+        forked.on('message', (message) => console.log(forked.channel.protocol, ...message));
+        forked.send('hello');
+      },
+    );
+    assert.equal(stderr, '');
+    assert.equal(stdout, 'node hello node undefined undefined\n');
+    assert.equal(code, 0);
+  });
+
   it('throws at the call where the addon is missing', async () => {
     const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
     const output = await outputOf(
