@@ -4,6 +4,10 @@
 #include <string.h>
 #include <uv.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 void fw_buffer_init(fw_buffer_t* buffer) {
   memset(buffer, 0, sizeof(*buffer));
 }
@@ -52,4 +56,10 @@ int fw_buffer_append(fw_buffer_t* buffer, const void* bytes, size_t size) {
 void fw_buffer_consume(fw_buffer_t* buffer, size_t size) {
   buffer->start += size;
   if (buffer->start == buffer->end) buffer->start = buffer->end = 0;
+}
+
+void fw_heap_trim(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }

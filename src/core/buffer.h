@@ -31,4 +31,8 @@ static inline uint8_t* fw_buffer_bytes(const fw_buffer_t* buffer) {
   return buffer->data + buffer->start;
 }
 
+/* After a flood to a peer that did not read, what it lay in is full of holes, which glibc keeps: free() gives back only the
+ * top of its heap. This gives them back, where the library can. */
+void fw_heap_trim(void);
+
 #endif

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "ancillary.h"
+#include "buffer.h"
 #include "fd_kind.h"
 
-#define GATHER_MAX 64 /* messages of one sendmsg */
+#define GATHER_MAX 64               /* messages of one sendmsg */
+#define FLOOD ((size_t)4 << 20) /* bytes that wait */
 
 struct fw_node_message_s {
   fw_node_message_t* next;
@@ -92,6 +94,7 @@ int fw_node_writer_commit(fw_node_writer_t* writer, fw_lane_t lane, size_t size,
   else writer->head = message;
   writer->tail = message;
   writer->size += message->size;
+  if (writer->size > FLOOD) writer->was_flooded = 1;
   return 0;
 }
 
@@ -245,9 +248,14 @@ int fw_node_writer_flush(fw_node_writer_t* writer, int fd, size_t budget, size_t
     ssize_t written = write_once(writer, fd, &wanted);
     if (written < 0) return (int)written;
     *ret_written += (size_t)written;
-    if (wanted == 0) return 0;
+    if (wanted == 0) break;
     if ((size_t)written < wanted) return UV_EAGAIN;
   }
+  if (writer->was_flooded && writer->size == 0) {
+    writer->was_flooded = 0;
+    fw_heap_trim();
+  }
+  return 0;
 }
 
 /* ---------------------------------------------------------- acknowledgements */

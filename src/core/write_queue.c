@@ -2,9 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include "ancillary.h"
 #include "fd_kind.h"
@@ -49,13 +46,10 @@ static void free_node(fw_write_queue_t* queue, fw_node_t* node) {
   free(node);
 }
 
-/* No pack is left. After a flood to a peer that did not read, what they lay in is full of holes, which
- * glibc keeps: free() gives back only the top of its heap. */
+/* No pack is left. */
 static void forget_packs(fw_write_queue_t* queue) {
   queue->n_packs = 0;
-#ifdef __GLIBC__
-  if (queue->had_many_packs) malloc_trim(0);
-#endif
+  if (queue->had_many_packs) fw_heap_trim();
   queue->had_many_packs = 0;
 }
 
