@@ -4,8 +4,7 @@
 // within limits. process.exit(), an uncaught error and the end of the script emit 'exit'; process.reallyExit(),
 // process.abort() and a signal to oneself do not, so they are wrapped.
 
-const os = require('node:os');
-const { isMainThread } = require('node:worker_threads');
+const { isMainThread } = require('./node-internals');
 
 // Sent to oneself, these do not end the process.
 const HARMLESS = new Set([
@@ -33,7 +32,8 @@ function wrap(name, before) {
 
 function nameOfSignal(signal = 'SIGTERM') {
   if (typeof signal === 'string') return signal;
-  return Object.keys(os.constants.signals).find((name) => os.constants.signals[name] === signal);
+  const { signals } = require('node:os').constants;
+  return Object.keys(signals).find((name) => signals[name] === signal);
 }
 
 /** Whether process.kill(pid, signal) will, as far as can be told, end this process, which is of the group `ownGroup`. */
@@ -49,7 +49,7 @@ function flushAtExit(flushAll, processGroup) {
   if (isInstalled) return;
   isInstalled = true;
   process.on('exit', () => flushAll(true));
-  if (!isMainThread) return; // in a Worker these do not exist, or end only it
+  if (!isMainThread()) return; // in a Worker these do not exist, or end only it
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));
   wrap('kill', (pid, signal) => {

@@ -14,8 +14,7 @@
 // not be. It throws when no object came to be: the descriptor is then still the caller's. Where the writes of
 // the one that sent it are pending, info.holdWrites(gate) is called first.
 
-const dgram = require('node:dgram');
-const net = require('node:net');
+const { dgram, net } = require('./builtins');
 const { forkwireError, nodeError } = require('./errors');
 const { FLAG, keepSocket, makeSocket, moveSocket } = require('./moved-socket');
 const internals = require('./node-internals');
@@ -92,10 +91,10 @@ function whenUsable(object, ready, failed) {
   object.once('error', onError);
 }
 
-const conversions = {
+const table = {
   'net.Socket': {
     type: TYPE.SOCKET,
-    matches: (object) => object instanceof net.Socket,
+    matches: (object) => object instanceof net().Socket,
     send(socket, options, bookkeeping, onWritten) {
       const fault = stateOf(socket);
       if (fault) throw forkwireError('ERR_FORKWIRE_HANDLE_STATE', fault);
@@ -117,11 +116,12 @@ const conversions = {
 
   'net.Server': {
     type: TYPE.SERVER,
-    matches: (object) => object instanceof net.Server,
+    matches: (object) => object instanceof net().Server,
     send: (server) => shared(TYPE.SERVER, server, internals.handleOf(server)),
     got(fd, info, _bookkeeping, ready, failed) {
       // Not listen({ fd }): in a cluster worker that would ask the primary.
-      const server = new net.Server();
+      const { Server } = net();
+      const server = new Server();
       whenUsable(server, ready, failed);
       server.listen(internals.streamHandleFrom(fd, info.kind));
     },
@@ -136,7 +136,8 @@ const conversions = {
 
   'net.BoundSocket': {
     type: TYPE.BOUND,
-    matches: (object) => object instanceof net.BoundSocket,
+    isThere: () => net().BoundSocket !== undefined, // from 26 on
+    matches: (object) => object instanceof net().BoundSocket,
     send(bound) {
       if (bound.isPipe) throw nodeError('ERR_INVALID_HANDLE_TYPE');
       return moveBound(bound, bound.fd());
@@ -147,14 +148,14 @@ const conversions = {
 
   'dgram.Socket': {
     type: TYPE.DGRAM,
-    matches: (object) => object instanceof dgram.Socket,
+    matches: (object) => object instanceof dgram().Socket,
     send(socket) {
       const handle = internals.dgramHandleOf(socket);
       return handle && { ...duplicated(TYPE.DGRAM, socket, handle), dgramType: socket.type };
     },
     got(fd, _info, _bookkeeping, ready, failed) {
       const handle = internals.udpHandleFrom(fd);
-      const socket = dgram.createSocket(internals.udpTypeOf(handle));
+      const socket = dgram().createSocket(internals.udpTypeOf(handle));
       whenUsable(socket, ready, failed);
       socket.bind(handle);
     },
@@ -168,20 +169,19 @@ const conversions = {
   },
 };
 
-// net.BoundSocket exists from 26 on.
-if (net.BoundSocket === undefined) delete conversions['net.BoundSocket'];
+for (const [name, conversion] of Object.entries(table)) conversion.name = name;
 
-for (const [name, conversion] of Object.entries(conversions)) conversion.name = name;
+let all;
 
-const byType = new Map(
-  Object.values(conversions).map((conversion) => [conversion.type, conversion]),
-);
-
-const all = Object.values(conversions);
+/** The entries of the table for what this Node has. */
+function conversions() {
+  all ??= Object.values(table).filter(({ isThere }) => !isThere || isThere());
+  return all;
+}
 
 /** The entry of the table for an object; throws for what cannot be sent. */
 function conversionOf(object) {
-  for (const conversion of all) {
+  for (const conversion of conversions()) {
     if (conversion.matches(object)) return conversion;
   }
   throw nodeError('ERR_INVALID_HANDLE_TYPE');
@@ -189,9 +189,14 @@ function conversionOf(object) {
 
 /** Makes the object for an arrived handle; throws when its type is not known here. */
 function got(fd, info, bookkeeping, ready, failed) {
-  byType.get(info.type).got(fd, info, bookkeeping, ready, failed);
+  conversions()
+    .find(({ type }) => type === info.type)
+    .got(fd, info, bookkeeping, ready, failed);
 }
 
-const isKnown = (type) => byType.has(type);
+const isKnown = (type) => conversions().some((conversion) => conversion.type === type);
 
-module.exports = { FLAG, TYPE, conversionOf, conversions, got, isKnown };
+/** The number of a kind of handle by its name, as stock Node's messages have it; 0 for one that is not known here. */
+const typeNamed = (kind) => conversions().find(({ name }) => name === kind)?.type ?? 0;
+
+module.exports = { FLAG, TYPE, conversionOf, conversions, got, isKnown, typeNamed };

@@ -3,7 +3,7 @@
 // A net.Socket on its way to another process: what of it travels, and what becomes of it here until the peer has
 // taken it, or when it comes back.
 
-const net = require('node:net');
+const { net } = require('./builtins');
 const internals = require('./node-internals');
 const { finishWrites, hasPendingWrites } = require('./pending-writes');
 
@@ -17,7 +17,8 @@ function socketFlags(socket, isCounted) {
 
 /** A socket on a native handle (or { fd }) with what had been read from it before. */
 function makeSocket(source, allowHalfOpen, buffered) {
-  const socket = new net.Socket({ ...source, allowHalfOpen, readable: true, writable: true });
+  const { Socket } = net();
+  const socket = new Socket({ ...source, allowHalfOpen, readable: true, writable: true });
   if (buffered?.length > 0) socket.unshift(buffered);
   return socket;
 }

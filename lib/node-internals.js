@@ -3,6 +3,9 @@
 // The one file that touches what Node does not document. Each function says what it reaches; all of it was
 // checked on 20.20, 22.23, 24.21 and 26.10.
 
+/** Whether this is no Worker's thread, where abort() is refused (its `disabled`). node:worker_threads takes long to load. */
+const isMainThread = () => process.abort.disabled !== true;
+
 // ------------------------------------------------------------------ handles
 
 /** The libuv handle behind a net.Socket or net.Server, or null (`_handle`). */
@@ -341,6 +344,7 @@ module.exports = {
   handleOf,
   interceptExit,
   isClosed,
+  isMainThread,
   leaveServer,
   nativeClassOf,
   onConnectionClosed,

@@ -7,7 +7,7 @@
 const { isInternal } = require('./messages');
 const { warn } = require('./diagnostics');
 const { forkwireError } = require('./errors');
-const { FLAG, conversions } = require('./handles');
+const { FLAG, typeNamed } = require('./handles');
 const { keyFromWire, keyToWire } = require('./node-keys');
 const { serialize } = require('./serialization');
 
@@ -38,7 +38,7 @@ function unwrapRepeated(message) {
 /** The number of a handle's type; 0 for one that is not known here, or whose message cannot be delivered. */
 function typeOf({ type, msg }) {
   if (msg === undefined || isOwn(msg)) return 0;
-  return typeof type === 'string' && Object.hasOwn(conversions, type) ? conversions[type].type : 0;
+  return typeNamed(type);
 }
 
 /** How `serialization` writes on this wire; the acknowledgements are told to the addon, which knows them by their bytes. */

@@ -3,7 +3,7 @@
 // Unsent writes of a socket that is sent away: its old process finishes them, and the new one holds its own
 // writes back until then, so that the client gets every byte, once and in order.
 
-const net = require('node:net');
+const { net } = require('./builtins');
 const internals = require('./node-internals');
 
 const gates = new WeakMap(); // socket -> Gate, while it is closed
@@ -83,7 +83,8 @@ const hasPendingWrites = (socket) =>
 function finishWrites(socket, handle, allowHalfOpen, done) {
   const gate = gates.get(socket);
   const chunks = [...(gate?.takeHeld() ?? []), ...internals.takeBufferedWrites(socket)];
-  const writer = new net.Socket({ handle, allowHalfOpen, manualStart: true });
+  const { Socket } = net();
+  const writer = new Socket({ handle, allowHalfOpen, manualStart: true });
   gate?.moveTo(writer);
   writers.add(writer);
   writer.once('error', done);

@@ -2,6 +2,6 @@
 
 // The first thing a child with a native channel runs. Does nothing in Workers, which run preloads as well.
 
-if (process.env.FORKWIRE_CHANNEL !== undefined && require('node:worker_threads').isMainThread) {
+if (process.env.FORKWIRE_CHANNEL !== undefined && require('./node-internals').isMainThread()) {
   require('./child').takeChannel(__filename);
 }

@@ -58,7 +58,7 @@ function hookFirstChild() {
 }
 
 // As lib/preload.js: not in Workers, which run preloads as well.
-if (process.env.FORKWIRE_CHANNEL !== undefined && require('node:worker_threads').isMainThread) {
+if (process.env.FORKWIRE_CHANNEL !== undefined && require('./node-internals').isMainThread()) {
   require('./child').takeChannel(__filename);
 }
 

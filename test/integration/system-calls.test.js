@@ -8,7 +8,8 @@ const path = require('node:path');
 const { functionArgs, run } = require('../helpers/run');
 const { isStock } = require('../helpers/subject');
 
-const CALLS = 'read,write,readv,writev,sendmsg,recvmsg,epoll_wait,epoll_pwait';
+const CALLS = 'read,write,readv,writev,sendto,sendmsg,recvmsg,epoll_wait,epoll_pwait';
+const SENDS = 'sendto,sendmsg';
 
 /** The child ends the conversation when it has all messages, so that both ends read and write all of them. */
 function burst(count) {
@@ -29,14 +30,26 @@ function burst(count) {
   });
 }
 
-async function callsOf(count, folder) {
+/** The same with one message per turn of the loop. */
+function stream(count) {
+  const { forkFunction } = require('../helpers/fork-fixture');
+  const child = forkFunction({ with: [count] }, (expected) => {
+    let received = 0;
+    process.on('message', () => ++received === expected && process.exit());
+  });
+  let sent = 0;
+  const sendNext = () => {
+    child.send({ i: sent, text: 'small' });
+    if (++sent < count) setImmediate(sendNext);
+  };
+  child.once('spawn', () => setTimeout(sendNext, 200)); // the child is up
+}
+
+/** How many of `calls` the processes of a function make, given `count`. */
+async function callsOf(count, folder, { body = burst, calls = CALLS } = {}) {
   const file = path.join(folder, 'trace');
-  const args = ['-f', '-qq', '-o', file, '-e', `trace=${CALLS}`];
-  const { code } = await run('strace', [
-    ...args,
-    process.execPath,
-    ...functionArgs(burst, [count]),
-  ]);
+  const args = ['-f', '--seccomp-bpf', '-qq', '-o', file, '-e', `trace=${calls}`];
+  const { code } = await run('strace', [...args, process.execPath, ...functionArgs(body, [count])]);
   assert.equal(code, 0);
   const lines = fs.readFileSync(file, 'utf8').split('\n');
   return lines.filter((line) => /^\d+ +\w+\(/.test(line)).length;
@@ -53,18 +66,23 @@ describe('the system calls of both processes', () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it('are less than 100 more for 1000 small messages in a burst', async function () {
-    this.timeout(60_000);
-    if (isStock) this.skip();
-    if (spawnSync('strace', ['-V']).error) {
-      this.test.title += ' (not tested: strace is not installed)';
-      this.skip();
-    }
+  const itTraces = isStock || spawnSync('strace', ['-V']).error ? it.skip : it;
+  const forWantOf = isStock ? '' : ' (needs strace)';
+
+  itTraces(`are less than 100 more for 1000 small messages in a burst${forWantOf}`, async () => {
     const without = await callsOf(0, folder);
     const withMessages = await callsOf(1000, folder);
     assert.ok(
       withMessages - without < 100,
       `${withMessages} - ${without} = ${withMessages - without}`,
     );
-  });
+  }).timeout(60_000);
+
+  itTraces(
+    `send several of the messages that follow each other turn by turn at once${forWantOf}`,
+    async () => {
+      const sends = await callsOf(2000, folder, { body: stream, calls: SENDS });
+      assert.ok(sends < 1500, `${sends} for 2000`);
+    },
+  ).timeout(60_000);
 });

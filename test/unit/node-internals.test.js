@@ -253,3 +253,17 @@ describe('runNextTicks()', () => {
     assert.deepEqual(seen, ['tick', 'promise']);
   });
 });
+
+describe('isMainThread()', () => {
+  it('is what node:worker_threads says, here and in a Worker', async () => {
+    const { Worker, isMainThread } = require('node:worker_threads');
+    assert.equal(internals.isMainThread(), isMainThread);
+    const file = require.resolve('../../lib/node-internals');
+    const source = `
+      const { isMainThread, parentPort, workerData } = require('node:worker_threads');
+      parentPort.postMessage([require(workerData).isMainThread(), isMainThread]);`;
+    const worker = new Worker(source, { eval: true, workerData: file });
+    assert.deepEqual((await once(worker, 'message'))[0], [false, false]);
+    await once(worker, 'exit');
+  });
+});
