@@ -11,7 +11,8 @@
 
 /* What a wake-up reads before others get their turn: bytes, and messages, since small ones take longest in JavaScript. */
 #define READ_BUDGET ((size_t)256 << 10)
-#define MESSAGE_BUDGET 512
+#define MESSAGE_BUDGET 256
+#define READ_MIN ((size_t)4 << 10)
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
@@ -186,12 +187,21 @@ static void write_gathered(fw_channel_t* channel) {
 
 /* ---------------------------------------------------------------- reading */
 
+/* A read that fills its buffer with small messages would bring several budgets at once: the next one asks for as much as the
+ * last messages say that a budget takes. */
+static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_messages) {
+  size_t wanted = n_messages == 0 ? 0 : size / n_messages * MESSAGE_BUDGET;
+  channel->read_size = wanted < READ_MIN ? READ_MIN : wanted;
+  if (n_messages <= MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
+}
+
 static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   struct iovec iov[2];
   fw_fd_set_t set;
   fw_fd_set_init(&set);
   size_t n_iov = fw__wire_prepare(channel, iov);
   if (n_iov == 0) return UV_ENOMEM;
+  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
   *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
   ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
   if (size < 0) return (int)size;
@@ -202,7 +212,9 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   *ret_size = (size_t)size;
   channel->bytes_read += (size_t)size;
   if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : BEHIND_FDS;
+  size_t n_before = channel->n_received;
   int status = fw__wire_received(channel, (size_t)size, &set);
+  learn_read_size(channel, (size_t)size, channel->n_received - n_before);
   if (status == UV_EPROTO) {
     channel->violation = *fw__wire_violation(channel);
     channel->is_violated = 1;
@@ -531,6 +543,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
     return status;
   }
   channel->fd = fd;
+  channel->read_size = SIZE_MAX;
   channel->is_referenced = 1;
   grow_send_buffer(channel);
   if (is_native) fw__control_lay_hello(channel);

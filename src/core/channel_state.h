@@ -48,6 +48,7 @@ struct fw_channel_s {
   int has_events; /* something for on_batch */
   int in_batch;
   size_t n_received; /* messages of the last fw__channel_read() */
+  size_t read_size;  /* bytes that the next read asks for at most */
   int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
   fw_spin_t spin;
