@@ -325,7 +325,11 @@ static int lay_pack(fw_write_queue_t* queue, fw_lane_out_t* lane) {
     count++;
     note_frame(queue, &frame);
   }
-  if (count == 0 || fw_buffer_append(&queue->out, pack->data + pack->offset, size) < 0) return 0;
+  if (count == 0) return 0;
+  if (fw_buffer_append(&queue->out, pack->data + pack->offset, size) < 0) {
+    queue->failed = UV_ENOMEM;
+    return 0;
+  }
   pack->offset += size;
   lane->sent += size;
   lane->n_laid += count;
