@@ -309,3 +309,29 @@ describe('the death of one side', () => {
     for (const bytes of got) assert.ok(bytes.every((byte) => byte === 7));
   });
 });
+
+describe('a large Buffer that arrived', () => {
+  itIsBetter(
+    'is copied to a Worker; its memory cannot be transferred from Node 22 on',
+    async () => {
+      const child = forkFunction(advanced, () => {
+        process.on('message', (size) => process.send(Buffer.alloc(size, 7)));
+      });
+      for (let i = 0; i < 4; i++) {
+        child.send(1 << 20);
+        const buffer = await nextMessage(child);
+        const copy = structuredClone(buffer);
+        assert.ok(buffer.equals(copy));
+        const transfer = () => structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+        if (Number(process.versions.node.split('.')[0]) < 22) {
+          assert.equal(transfer().byteLength, 1 << 20);
+          continue;
+        }
+        assert.throws(transfer, { name: 'DataCloneError' });
+        assert.ok(buffer.equals(copy));
+      }
+      child.disconnect();
+      await once(child, 'exit');
+    },
+  );
+});
