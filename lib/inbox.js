@@ -226,7 +226,7 @@ class Inbox {
   }
 
   #afterRun() {
-    this.#state[STATE.SCHEDULED] = 0;
+    this.#state[STATE.SCHEDULED] = this.#isScheduled ? 1 : 0; // a listener added one, and threw
     if (this.#arrived.size > 0 || (this.#parked.size > 0 && this.#canDeliver)) {
       this.#schedule(); // a listener threw, or more came meanwhile
     } else this.#settle();

@@ -16,10 +16,9 @@
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define GATHER_SIZE 16384 /* bytes of one turn that leave together */
 #define GATHER_NS 50000   /* a send that comes later leaves at once */
-#define GATHER_HANDLES_NS \
-  500000 /* the same with handles, which take longer to send and to receive */
-#define STREAM_TURNS \
-  8 /* turns in a row with a send so soon behind the last write: more of them will come */
+#define GATHER_HANDLES_NS 500000 /* the same with handles, which take longer */
+#define STREAM_TURNS 8 /* in a row, with a send so soon behind the last write: more will come */
+#define STREAM_MS 1    /* what waits over turns leaves by then, whatever the loop does */
 #define SEND_BUFFER_SIZE (1 << 20)
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS 1000
@@ -166,22 +165,23 @@ static void gather(fw_channel_t* channel) {
   } else if (channel->gathered_at == 0) {
     /* The prepare handle writes it, but not when it is its own phase that sends: then this wakes the loop. */
     channel->gathered_at = fw__channel_now_ms(channel);
+    if (is_streaming(channel)) channel->gathered_at += STREAM_MS;
     fw__channel_update_poll(channel);
   }
   channel->wrote_this_turn = 1;
   fw__channel_schedule(channel, 0);
 }
 
-/* The turn is over, unless the next one follows at once and is to be waited for as well. */
+/* The turn is over. The next one follows at once and is to be waited for as well: as far as that can be known, which is
+ * why a timer is set, too. */
+static int is_between_turns(const fw_channel_t* channel) {
+  return !channel->is_scheduled && is_streaming(channel) && channel->gathered_at != 0 &&
+         uv_backend_timeout(channel->poll.loop) == 0 &&
+         uv_hrtime() - channel->last_write <= GATHER_NS;
+}
+
 static void write_gathered(fw_channel_t* channel) {
   channel->gathered_at = 0;
-  if (!channel->is_scheduled && is_streaming(channel) && fw__wire_size(channel) > 0 &&
-      uv_backend_timeout(channel->poll.loop) == 0 &&
-      uv_hrtime() - channel->last_write <= GATHER_NS) {
-    channel->has_progress = 1; /* for what is known of the turn */
-    fw__channel_schedule(channel, 0);
-    return;
-  }
   fw__channel_write(channel);
 }
 
@@ -355,7 +355,12 @@ static void on_prepare(uv_prepare_t* prepare) {
   uv_prepare_stop(prepare);
   uv_unref((uv_handle_t*)prepare);
   channel->wrote_this_turn = 0;
-  write_gathered(channel);
+  if (is_between_turns(channel)) {
+    channel->has_progress = 1; /* for what is known of the turn */
+    fw__channel_schedule(channel, 0);
+  } else {
+    write_gathered(channel);
+  }
   report_progress(channel);
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
@@ -373,7 +378,7 @@ static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
   uint64_t now = fw__channel_now_ms(channel);
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
-  if (channel->gathered_at != 0) write_gathered(channel);
+  if (channel->gathered_at != 0 && channel->gathered_at <= now) write_gathered(channel);
   if (channel->pool_age_at != 0 && channel->pool_age_at <= now) age_pool(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
@@ -384,8 +389,7 @@ static void on_timer(uv_timer_t* timer) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
     fw__channel_write(channel);
-    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET))
-      channel->is_eof = 1;
+    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, SIZE_MAX)) channel->is_eof = 1;
   }
   report_progress(channel);
   fw__channel_report_batch(channel);

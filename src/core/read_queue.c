@@ -150,10 +150,13 @@ static int is_missing(fw_read_queue_t* queue, const fw_inbound_t* inbound) {
 }
 
 /* A user message also waits behind internal ones that do: the order of both lanes is kept. */
+static int is_held_up(const fw_read_queue_t* queue, fw_lane_t which) {
+  return queue->lanes[FW_LANE_INTERNAL].held_head != NULL ||
+         (which == FW_LANE_USER && queue->lanes[FW_LANE_USER].held_head != NULL);
+}
+
 static int must_wait(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
-  if (queue->lanes[FW_LANE_INTERNAL].held_head != NULL) return 1;
-  if (which == FW_LANE_USER && queue->lanes[FW_LANE_USER].held_head != NULL) return 1;
-  return is_missing(queue, inbound);
+  return is_held_up(queue, which) || is_missing(queue, inbound);
 }
 
 /* A small message that waits behind another. Kept alone, an empty one would take many times its credit. */
@@ -251,14 +254,18 @@ void fw_read_queue_release_held(fw_read_queue_t* queue) {
   if (queue->lanes[FW_LANE_INTERNAL].held_head == NULL) release_lane(queue, FW_LANE_USER);
 }
 
-/* The last handle of the lane that is held with its descriptor and can be asked for again; 0 for none. */
+static int can_give_up(fw_read_queue_t* queue, const fw_inbound_t* message) {
+  return message->has_handle && fw_ledger_can_give_up(queue->ledger, message->handle_id);
+}
+
+/* The last handle of the lane that waits behind a missing one and can be asked for again; 0 for none. */
 static uint64_t last_to_give_up(fw_read_queue_t* queue, fw_lane_t which) {
+  const fw_lane_in_t* lane = &queue->lanes[which];
   uint64_t last = 0;
-  for (fw_held_t* held = queue->lanes[which].held_head; held != NULL; held = held->next) {
-    const fw_inbound_t* message = &held->message;
-    if (message->has_handle && fw_ledger_can_give_up(queue->ledger, message->handle_id))
-      last = message->handle_id;
-  }
+  if (lane->is_partial && is_held_up(queue, which) && can_give_up(queue, &lane->partial))
+    return lane->partial.handle_id;
+  for (fw_held_t* held = lane->held_head; held != NULL; held = held->next)
+    if (can_give_up(queue, &held->message)) last = held->message.handle_id;
   return last;
 }
 

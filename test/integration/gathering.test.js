@@ -103,3 +103,49 @@ describe("fork() with latency: 'low'", () => {
     }
   });
 });
+
+describe('messages that are sent turn by turn', () => {
+  /** Sends `count` of them, each in a turn of its own, then runs `last` in the turn of the last one. */
+  function stream(child, count, last) {
+    return new Promise((resolve) => {
+      let sent = 0;
+      const turn = () => {
+        child.send(++sent);
+        if (sent < count) {
+          setImmediate(turn);
+          return;
+        }
+        last();
+        resolve();
+      };
+      setImmediate(turn);
+    });
+  }
+
+  /** Answers the last of each stream. */
+  function answerLast(count) {
+    process.on('message', (number) => number === count && process.send('all'));
+  }
+
+  it('do not wait longer when the loop goes to sleep behind the last one', async () => {
+    const COUNT = 300;
+    const child = forkFunction({ with: [COUNT] }, answerLast);
+    await once(child, 'spawn');
+    const server = net.createServer({ pauseOnConnect: true }).listen(0);
+    await once(server, 'listening');
+    const client = net.connect(server.address().port);
+    const [[socket]] = await Promise.all([once(server, 'connection'), once(client, 'connect')]);
+    // Reading is started in the last turn: until the loop has seen that, it looks as if it would not sleep.
+    for (let i = 0; i < 20; i++) {
+      client._handle.readStop();
+      const answered = nextMessage(child);
+      await stream(child, COUNT, () => client._handle.readStart());
+      await answered; // nothing else wakes this process
+    }
+    client.destroy();
+    socket.destroy();
+    server.close();
+    child.disconnect();
+    await exited(child);
+  });
+});

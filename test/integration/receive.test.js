@@ -2,13 +2,16 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const net = require('node:net');
 const { setImmediate: turn } = require('node:timers/promises');
+const { descriptorsOf } = require('../helpers/descriptors');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
 const { assertGrowth } = require('../helpers/memory');
 const { runFunction } = require('../helpers/run');
 const { resume, stop } = require('../helpers/stopped');
 const { itIsBetter } = require('../helpers/subject');
+const { until } = require('../helpers/until');
 
 const numbers = (count) => Array.from({ length: count }, (_, i) => i);
 
@@ -129,7 +132,7 @@ describe('a listener that throws', () => {
   });
 
   it("to 'internalMessage' stops nothing either", async () => {
-    const child = forkFunction(() => {
+    const child = forkFunction({ silent: true }, () => {
       const seen = [];
       process.on('uncaughtException', () => seen.push('uncaught'));
       process.on('internalMessage', ({ cmd }) => {
@@ -460,4 +463,46 @@ describe('a listener that disconnects', () => {
     assert.equal(child.channel, null);
     await exited(child);
   });
+});
+
+describe('a message with a handle that nobody listened for', () => {
+  itIsBetter(
+    'is delivered when an internal listener adds a listener for it and throws, though the peer ends meanwhile',
+    async () => {
+      const child = forkFunction({ silent: true }, () => {
+        const seen = [];
+        process.on('uncaughtException', ({ message }) => seen.push(message));
+        process.once('internalMessage', () => {
+          process.on('message', (message, server) => {
+            seen.push(message);
+            server.close();
+          });
+          throw new Error('thrown');
+        });
+        process.on('disconnect', () => {
+          seen.push('disconnect');
+          require('node:fs').writeSync(1, seen.join(' '));
+        });
+        process.send('up');
+      });
+      let text = '';
+      child.stdout.setEncoding('latin1').on('data', (data) => {
+        text += data;
+      });
+      child.on('undelivered', (message) => assert.fail(`${message} came back`));
+      await nextMessage(child);
+      const server = net.createServer().listen(0);
+      await once(server, 'listening');
+      const before = descriptorsOf(child.pid).size;
+      child.send('server', server);
+      await until(() => descriptorsOf(child.pid).size > before);
+      stop(child);
+      child.send({ cmd: 'NODE_TEST' });
+      child.disconnect();
+      server.close();
+      resume(child);
+      await once(child, 'close');
+      assert.equal(text, 'thrown server disconnect');
+    },
+  );
 });
