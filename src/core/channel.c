@@ -14,8 +14,8 @@
 #define MESSAGE_BUDGET 256
 #define READ_MIN ((size_t)4 << 10)
 #define WRITE_BUDGET ((size_t)1 << 20)
-#define GATHER_SIZE 16384 /* bytes of one turn that leave together */
-#define GATHER_NS 50000   /* a send that comes later leaves at once */
+#define GATHER_SIZE 16384        /* bytes of one turn that leave together */
+#define GATHER_NS 50000          /* a send that comes later leaves at once */
 #define GATHER_HANDLES_NS 500000 /* the same with handles, which take longer */
 #define STREAM_TURNS 8 /* in a row, with a send so soon behind the last write: more will come */
 #define STREAM_MS 1    /* what waits over turns leaves by then, whatever the loop does */

@@ -7,7 +7,7 @@
 #include "buffer.h"
 #include "fd_kind.h"
 
-#define GATHER_MAX 64               /* messages of one sendmsg */
+#define GATHER_MAX 64           /* messages of one sendmsg */
 #define FLOOD ((size_t)4 << 20) /* bytes that wait */
 
 struct fw_node_message_s {

@@ -25,7 +25,7 @@ typedef struct fw_node_writer_s {
   fw_node_message_t* resent;  /* the message in flight, when it is to be written again */
   uint32_t n_refused;         /* how often it was */
   size_t size;                /* bytes not written, one that is sent again counted again */
-  int was_flooded;              /* much waited since it was last empty */
+  int was_flooded;            /* much waited since it was last empty */
   uint64_t n_written[FW_N_LANES];
   /* For the wire log, or NULL: a message was written, `size` bytes with what frames it. */
   void (*on_written)(void* data, size_t size, int has_handle, int is_urgent);
