@@ -19,7 +19,7 @@ const HELP = `npm run bench -- [options]
   --only WORD,...  workloads whose name contains one of these
   --list           names of the workloads
   --node VERSION   with another Node, through scripts/with-node.js
-  --rounds N       5; 3 with --quick
+  --rounds N       5; 2 with --quick
   --json FILE      write all figures
   --svg FILE       write a chart
   --strict         exit code 1 when a target is not met
@@ -79,10 +79,10 @@ function write(file, content) {
 
 function settings({ quick, rounds }) {
   const isQuick = quick === true;
-  const count = Number(rounds ?? (isQuick ? 3 : 5));
+  const count = Number(rounds ?? (isQuick ? 2 : 5));
   return isQuick
-    ? { isQuick, rounds: count, slices: 1, sliceTime: 40, warmTime: 100 }
-    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmTime: 2000 };
+    ? { isQuick, rounds: count, slices: 1, sliceTime: 30, warmSlices: 1, warmTime: 50 }
+    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmSlices: 3, warmTime: 2000 };
 }
 
 async function main() {

@@ -10,7 +10,6 @@ const { range } = require('./statistics');
 
 const DRIVER = path.join(__dirname, 'driver.js');
 const MAX_COUNT = 1 << 20;
-const MIN_WARM_SLICES = 3;
 
 /** A driver process; pinned where the workload says so. */
 async function startDriver(workload, subject) {
@@ -71,11 +70,11 @@ async function calibrate(workload, driver, { sliceTime, isQuick }) {
 }
 
 /** The compiler is to be through with everybody's code: a subject that needs less time for a slice gets more of them. */
-async function warmUp(workload, drivers, { isQuick, warmTime }) {
+async function warmUp(workload, drivers, { isQuick, warmSlices, warmTime }) {
   const count = (isQuick && workload.quickCount) || workload.count;
   for (const driver of drivers.values()) {
     let used = 0;
-    for (let i = 0; i < MIN_WARM_SLICES || used < warmTime * 1000; i++) {
+    for (let i = 0; i < warmSlices || used < warmTime * 1000; i++) {
       used += (await slice(driver, count)).cpu;
     }
   }
@@ -87,14 +86,15 @@ function startBusy(count = 0) {
   return Array.from({ length: count }, () => spawn(process.execPath, loop, { stdio: 'ignore' }));
 }
 
-/** Subjects that exist in this workload, stock and forkwire first. */
-const subjectsOf = (workload) => ['stock', 'forkwire', ...(workload.subjects ?? [])];
+/** Subjects that exist in this workload, stock and forkwire first; a quick look is at no others. */
+const subjectsOf = ({ subjects = [] }, { isQuick }) =>
+  isQuick ? ['stock', 'forkwire'] : ['stock', 'forkwire', ...subjects];
 
 const rotate = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
 
 /** Runs a workload. Gives { count, rounds: [{ subject: [slice, ...] }, ...] }. */
 async function run(workload, options) {
-  const subjects = subjectsOf(workload);
+  const subjects = subjectsOf(workload, options);
   const drivers = new Map();
   if (!workload.isFresh) {
     for (const subject of subjects) drivers.set(subject, await startDriver(workload, subject));
