@@ -3,7 +3,7 @@
 // A channel of this process whose other end is a bare descriptor: any bytes can be written to it.
 
 const EventEmitter = require('node:events');
-const fs = require('node:fs');
+const net = require('node:net');
 const attachment = require('../../lib/attach');
 const { DEFAULTS } = require('../../lib/limits');
 
@@ -22,23 +22,18 @@ async function feed(chunks, { serialization = 'json', limits = {}, keeps = true 
   const ended = new Promise((resolve) => target.once('disconnect', resolve));
   const options = { fd: ours, serialization, trace: '', endsWithClose: false };
   attachment.attach(target, { ...options, limits: { ...DEFAULTS, ...limits } });
-  try {
-    for (const chunk of chunks) await write(theirs, chunk);
-  } finally {
-    attachment.closeFd(theirs);
-  }
+  // It reads nothing. Its errors say that the other end has closed: what is written then is lost, as it should be.
+  const writer = new net.Socket({ fd: theirs, manualStart: true }).on('error', () => {});
+  for (const chunk of chunks) await write(writer, chunk);
+  writer.destroy();
   await ended;
   return seen;
 }
 
 /** Writes all of it, as far as the other end reads; lets it read meanwhile. */
-async function write(fd, bytes) {
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      at += fs.writeSync(fd, bytes, at, Math.min(bytes.length - at, 65536));
-    } catch ({ code }) {
-      if (code !== 'EAGAIN') return; // EPIPE: it reads no more
-    }
+async function write(writer, bytes) {
+  for (let at = 0; at < bytes.length && !writer.destroyed; at += 65536) {
+    await new Promise((resolve) => writer.write(bytes.subarray(at, at + 65536), resolve));
     await new Promise(setImmediate);
   }
 }
