@@ -10,7 +10,7 @@ const { svg } = require('./lib/chart');
 const { run, summarize } = require('./lib/interleave');
 const machine = require('./lib/machine');
 const { isMet } = require('./lib/measures');
-const { lines, medians } = require('./lib/table');
+const { lines, markdown, medians } = require('./lib/table');
 const { all } = require('./lib/workloads');
 
 const HELP = `npm run bench -- [options]
@@ -22,6 +22,7 @@ const HELP = `npm run bench -- [options]
   --rounds N       5; 2 with --quick
   --json FILE      write all figures
   --svg FILE       write a chart
+  --markdown FILE  write the table for a document
   --strict         exit code 1 when a target is not met
 `;
 
@@ -33,6 +34,7 @@ const OPTIONS = {
   rounds: { type: 'string' },
   json: { type: 'string' },
   svg: { type: 'string' },
+  markdown: { type: 'string' },
   strict: { type: 'boolean' },
   help: { type: 'boolean' },
 };
@@ -97,6 +99,9 @@ async function main() {
   console.log(`load at the end: ${machine.describe().load.join(' ')}`);
   if (options.json) write(options.json, `${JSON.stringify(results, null, 2)}\n`);
   if (options.svg) write(options.svg, svg(results));
+  if (options.markdown) {
+    write(options.markdown, `${headline(before)}\n\n${markdown(results.workloads)}\n`);
+  }
   const rows = results.workloads.flatMap((each) => each.rows);
   const missed = rows.filter((row) => !isMet(row, medians(row)));
   console.log(`${rows.length - missed.length} of ${rows.length} targets met`);

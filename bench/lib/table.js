@@ -63,4 +63,12 @@ function lines(results, { hasHeader = true } = {}) {
   return [...head, ...rows.map((row) => aligned(row, widths))];
 }
 
-module.exports = { lines, medians };
+const markdownRow = (columns) => `| ${columns.join(' | ')} |`;
+
+/** The same for a document. */
+function markdown(results) {
+  const rows = results.flatMap(({ title, rows: own }) => own.map((row) => cells(title, row)));
+  return [HEADER, HEADER.map(() => '---'), ...rows].map(markdownRow).join('\n');
+}
+
+module.exports = { lines, markdown, medians };
