@@ -71,7 +71,9 @@ int SendViews(Napi::Env env, fw_channel_t* channel, fw_lane_t lane, const Napi::
   std::vector<Piece> pieces;
   size_t size = 0;
   for (uint32_t i = 0; i < parts.Length(); i++) {
-    pieces.push_back(PieceOf(env, parts.Get(i)));
+    napi_value part = nullptr;
+    if (napi_get_element(env, parts, i, &part) != napi_ok) return UV_ECANCELED;
+    pieces.push_back(PieceOf(env, part));
     size = Aligned(size) + pieces.back().size;
   }
   uint8_t* room = fw_channel_begin(channel, lane, size, handle);

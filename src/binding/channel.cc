@@ -65,9 +65,39 @@ fw_handle_out_t HandleOut(const Napi::CallbackInfo& info) {
   return handle;
 }
 
-std::vector<uint8_t> BytesOf(const Napi::Value& value) {
-  Napi::Uint8Array bytes = value.As<Napi::Uint8Array>();
-  return {bytes.Data(), bytes.Data() + bytes.ByteLength()};
+// The properties of options. Where JavaScript cannot run any more, because the Worker is being terminated, reading one
+// fails: with plain Node-API that is an empty value, where node-addon-api's next call would end the process.
+napi_value Get(napi_env env, napi_value object, const char* name) {
+  napi_value value = nullptr;
+  napi_get_named_property(env, object, name, &value);
+  return value;
+}
+
+double NumberAt(napi_env env, napi_value object, const char* name) {
+  double number = 0;
+  napi_get_value_double(env, Get(env, object, name), &number);
+  return number;
+}
+
+uint32_t BitsAt(napi_env env, napi_value object, const char* name) {
+  return static_cast<uint32_t>(NumberAt(env, object, name));
+}
+
+std::vector<uint8_t> BytesAt(napi_env env, napi_value object, const char* name) {
+  void* data = nullptr;
+  size_t size = 0;
+  napi_get_buffer_info(env, Get(env, object, name), &data, &size);
+  auto* bytes = static_cast<uint8_t*>(data);
+  return {bytes, bytes + size};
+}
+
+std::string TextAt(napi_env env, napi_value object, const char* name) {
+  napi_value value = Get(env, object, name);
+  size_t size = 0;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &size);
+  std::string text(size, '\0');
+  napi_get_value_string_utf8(env, value, &text[0], size + 1, &size);
+  return text;
 }
 
 // All units of a text in one: which bits it needs.
@@ -111,50 +141,21 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                      environment);
 }
 
-// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, disabled, trace }); trace names the peer in the wire
-// log, '' means none.
+// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, disabled, wire, ack?, nack?, trace });
+// trace names the peer in the wire log, '' means none.
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
-  Napi::Env env = info.Env();
-  Napi::Object given = info[3].As<Napi::Object>();
-  fw_options_t options = {};
-  options.max_message_size = Id(given.Get("maxMessageSize"));
-  options.max_queue_bytes = Id(given.Get("maxQueueBytes"));
-  options.credit_bytes = Id(given.Get("creditBytes"));
-  options.credit_handles = given.Get("creditHandles").As<Napi::Number>().Uint32Value();
-  options.refused_types = given.Get("refusedTypes").As<Napi::Number>().Uint32Value();
-  options.refused_encodings = given.Get("refusedEncodings").As<Napi::Number>().Uint32Value();
-  options.end_stall_ms = given.Get("endStall").As<Napi::Number>().Uint32Value();
-  options.exit_stall_ms = given.Get("exitStall").As<Napi::Number>().Uint32Value();
-  options.exit_total_ms = given.Get("exitTotal").As<Napi::Number>().Uint32Value();
-  SetWire(given, &options);
-  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
-                              OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
-                              OnEnd,     OnClosed,  nullptr};
-  options.disabled = given.Get("disabled").As<Napi::Number>().Uint32Value();
-  options.low_latency = given.Get("lowLatency").As<Napi::Number>().Uint32Value() != 0 &&
-                        (options.disabled & kDisableSpinning) == 0;
-  batch_.joins = (options.disabled & kDisableJoining) == 0;
-  batch_.keeps_bodies = (options.disabled & kDisableExternal) == 0;
-  trace_name_ = given.Get("trace").As<Napi::String>().Utf8Value();
-  options.trace_name = trace_name_.c_str();
-  if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
+  fw_options_t options = ReadOptions(info[3]);
+  ReadHandler(info[1]);
+  int status =
+      UV_ECANCELED; // the Worker is being terminated: the descriptor stays with the environment
   int fd = info[0].As<Napi::Number>().Int32Value();
-  Napi::Object handler = info[1].As<Napi::Object>();
-  napi_create_reference(env, handler, 1, &handler_);
-  for (int i = 0; i < kMethodCount; i++)
-    napi_create_reference(env, handler.Get(kMethods[i]), 1, &methods_[i]);
-  napi_async_init(env, info[1], Napi::String::New(env, "FORKWIRE"), &context_);
   state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
   state_data_ = state_.Value().Data();
-  int status = fw_channel_open(loop, fd, &options, &callbacks, this, &core_);
+  if (!IsEmpty() && CanCall()) status = Open(fd, options);
   if (status < 0) {
-    Napi::Error error = Napi::Error::New(env, std::string("open channel: ") + uv_strerror(status));
-    error.Set("code", uv_err_name(status));
-    error.Set("errno", Napi::Number::New(env, status));
-    error.ThrowAsJavaScriptException();
+    DropHandler();
+    ThrowOpenError(info.Env(), status);
     return;
   }
   environment_->Disown(fd);
@@ -162,14 +163,71 @@ Channel::Channel(const Napi::CallbackInfo& info)
   Ref(); // an open channel is not collected
 }
 
-// { wire, ack?, nack? }: fw_wire_t, and the payloads of Node's acknowledgements.
-void Channel::SetWire(const Napi::Object& given, fw_options_t* options) {
-  options->wire = static_cast<fw_wire_t>(given.Get("wire").As<Napi::Number>().Uint32Value());
-  if (options->wire == FW_WIRE_NATIVE) return;
-  ack_ = BytesOf(given.Get("ack"));
-  nack_ = BytesOf(given.Get("nack"));
-  options->ack = {ack_.data(), ack_.size()};
-  options->nack = {nack_.data(), nack_.size()};
+fw_options_t Channel::ReadOptions(napi_value given) {
+  napi_env env = Env();
+  fw_options_t options = {};
+  options.max_message_size = static_cast<uint64_t>(NumberAt(env, given, "maxMessageSize"));
+  options.max_queue_bytes = static_cast<uint64_t>(NumberAt(env, given, "maxQueueBytes"));
+  options.credit_bytes = static_cast<uint64_t>(NumberAt(env, given, "creditBytes"));
+  options.credit_handles = BitsAt(env, given, "creditHandles");
+  options.refused_types = BitsAt(env, given, "refusedTypes");
+  options.refused_encodings = BitsAt(env, given, "refusedEncodings");
+  options.end_stall_ms = BitsAt(env, given, "endStall");
+  options.exit_stall_ms = BitsAt(env, given, "exitStall");
+  options.exit_total_ms = BitsAt(env, given, "exitTotal");
+  options.disabled = BitsAt(env, given, "disabled");
+  options.low_latency =
+      BitsAt(env, given, "lowLatency") != 0 && (options.disabled & kDisableSpinning) == 0;
+  batch_.joins = (options.disabled & kDisableJoining) == 0;
+  batch_.keeps_bodies = (options.disabled & kDisableExternal) == 0;
+  trace_name_ = TextAt(env, given, "trace");
+  options.trace_name = trace_name_.c_str();
+  options.wire = static_cast<fw_wire_t>(BitsAt(env, given, "wire"));
+  if (options.wire == FW_WIRE_NATIVE) return options;
+  ack_ = BytesAt(env, given, "ack"); // the payloads of Node's acknowledgements
+  nack_ = BytesAt(env, given, "nack");
+  options.ack = {ack_.data(), ack_.size()};
+  options.nack = {nack_.data(), nack_.size()};
+  return options;
+}
+
+// As far as they can be had: Call() makes do without.
+void Channel::ReadHandler(napi_value handler) {
+  napi_env env = Env();
+  napi_value name = nullptr;
+  napi_create_reference(env, handler, 1, &handler_);
+  for (int i = 0; i < kMethodCount; i++)
+    napi_create_reference(env, Get(env, handler, kMethods[i]), 1, &methods_[i]);
+  napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, handler, name, &context_);
+}
+
+void Channel::DropHandler() {
+  if (handler_ != nullptr) napi_delete_reference(Env(), handler_);
+  handler_ = nullptr;
+  for (napi_ref& method : methods_) {
+    if (method != nullptr) napi_delete_reference(Env(), method);
+    method = nullptr;
+  }
+  if (context_ != nullptr) napi_async_destroy(Env(), context_);
+  context_ = nullptr;
+}
+
+int Channel::Open(int fd, const fw_options_t& options) {
+  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
+                              OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
+                              OnEnd,     OnClosed,  nullptr};
+  if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(Env(), &loop);
+  return fw_channel_open(loop, fd, &options, &callbacks, this, &core_);
+}
+
+void Channel::ThrowOpenError(Napi::Env env, int status) {
+  Napi::Error error = Napi::Error::New(env, std::string("open channel: ") + uv_strerror(status));
+  error.Set("code", uv_err_name(status));
+  error.Set("errno", Napi::Number::New(env, status));
+  error.ThrowAsJavaScriptException();
 }
 
 void Channel::CloseNow() {
@@ -327,9 +385,7 @@ void Channel::OnClosed(void* data) {
   if (is_ending) return;
   Napi::HandleScope scope(channel->Env());
   channel->Call(kOnClosed, 0, nullptr);
-  napi_delete_reference(channel->Env(), channel->handler_);
-  for (napi_ref method : channel->methods_) napi_delete_reference(channel->Env(), method);
-  napi_async_destroy(channel->Env(), channel->context_);
+  channel->DropHandler();
   channel->Unref();
 }
 

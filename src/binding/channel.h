@@ -63,7 +63,11 @@ private:
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
-  void SetWire(const Napi::Object& given, fw_options_t* options);
+  fw_options_t ReadOptions(napi_value given);
+  void ReadHandler(napi_value handler);
+  void DropHandler();
+  int Open(int fd, const fw_options_t& options);
+  static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.
   enum Method { kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
   void Call(Method method, size_t n_args, const napi_value* args);

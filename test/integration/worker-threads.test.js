@@ -72,6 +72,15 @@ describe('fork() in a Worker', () => {
     assert.equal(stdout, '30 children have ended\n');
   });
 
+  itIsBetter('survives terminate() in the middle of what the addon does', async () => {
+    const { code, signal, stderr } = await runFunction(
+      { with: [fixture('addon-worker.js'), 30] },
+      terminateInAddon,
+    );
+    assert.equal(stderr, '');
+    assert.deepEqual([code, signal], [0, null]);
+  });
+
   itIsBetter('survives terminate() at any moment of its start', async () => {
     const { code, signal, stderr } = await runFunction({ with: [WORKER, 12] }, terminateEarly);
     assert.equal(stderr, '');
@@ -164,4 +173,23 @@ async function terminateEarly(file, rounds) {
     await worker.terminate();
   }
   await until(() => startedProcesses().every(({ state }) => state === 'Z'));
+}
+
+/** No descriptor of a channel stays. */
+async function terminateInAddon(file, rounds) {
+  const assert = require('node:assert/strict');
+  const { once } = require('node:events');
+  const { readdirSync } = require('node:fs');
+  const { setTimeout: wait } = require('node:timers/promises');
+  const { Worker } = require('node:worker_threads');
+  const countFds = () => readdirSync('/proc/self/fd').length;
+  let before;
+  for (let i = 0; i <= rounds; i++) {
+    const worker = new Worker(file);
+    await once(worker, 'message');
+    await wait(Math.random() * 8);
+    await worker.terminate();
+    before ??= countFds(); // with what the first one opened for all
+  }
+  assert.equal(countFds(), before);
 }
