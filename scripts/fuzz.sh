@@ -34,19 +34,46 @@ include=$(node scripts/build.js --print-nodedir)/include/node
 # Short runs: what is freed need not be kept long, and a fault is found again with its input.
 export ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=4
 
+flags=(-std=c11 -D_GNU_SOURCE -g -O1 -fno-sanitize-recover=undefined -Isrc -isystem "$include")
+sanitizers=address,undefined
+
+sources_of() { # target: one a line
+  echo "test/fuzz/$1_fuzz.c"
+  sed -n 's|^// fuzz-sources: ||p' "test/fuzz/$1_fuzz.c" | tr ' ' '\n'
+}
+
+object_of() { # source
+  local name=${1//\//-}
+  echo "$out/objects/${name%.c}.o"
+}
+
+# Each file once, though most targets share it.
+compile_all() {
+  local sources source job jobs=()
+  mkdir -p "$out/objects"
+  mapfile -t sources < <(for name in "${targets[@]}"; do sources_of "$name"; done | sort -u)
+  for source in "${sources[@]}"; do
+    clang "${flags[@]}" -fsanitize="fuzzer-no-link,$sanitizers" -c "$source" -o "$(object_of "$source")" &
+    jobs+=($!)
+    [ "${#jobs[@]}" -lt "$(nproc)" ] && continue
+    wait "${jobs[0]}" || return
+    jobs=("${jobs[@]:1}")
+  done
+  for job in "${jobs[@]}"; do wait "$job" || return; done
+}
+
 fuzz() {
-  local name=$1 program=$out/$1_fuzz seeds=test/fuzz/corpus/$1 found=$out/corpus/$1 sources
+  local name=$1 program=$out/$1_fuzz seeds=test/fuzz/corpus/$1 found=$out/corpus/$1 source objects=()
   mkdir -p "$found"
-  mapfile -t sources < <(sed -n 's|^// fuzz-sources: ||p' "test/fuzz/${name}_fuzz.c" | tr ' ' '\n')
-  clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-    -fno-sanitize-recover=undefined -Isrc -isystem "$include" \
-    "test/fuzz/${name}_fuzz.c" "${sources[@]}" -o "$program" || return
+  for source in $(sources_of "$name"); do objects+=("$(object_of "$source")"); done
+  clang -fsanitize="fuzzer,$sanitizers" "${objects[@]}" -o "$program" || return
   local folders=("$found")
   [ -d "$seeds" ] && folders+=("$seeds")
   "$program" "${limit[@]}" -max_len=512 -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
     -entropic=0 -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}"
 }
 
+compile_all
 failed=0
 for name in "${targets[@]}"; do
   echo "-- $name: ${limit[*]}"
