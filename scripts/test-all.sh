@@ -19,6 +19,7 @@ for version in 20 22 24 26; do
   step "tests on Node $version" \
     timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js "test/unit/**/*.test.js" "test/integration/**/*.test.js" "test/hostile/**/*.test.js"
 done
+FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' node_modules/.bin/mocha test/hostile/attacks.test.js
 step 'interop' timeout 1800 npm run test:interop
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'

@@ -51,6 +51,20 @@ static void first_piece(uint8_t kind, uint64_t total, uint32_t size) {
   wire_zeros(&wire, size);
 }
 
+/* Of a message with a socket and 5 bytes, of which none is here yet. */
+static void first_piece_with_socket(uint64_t id) {
+  fw_block_t block = wire_tcp_block(&wire);
+  wire_set(&wire, 1);
+  wire_header(&wire, (fw_frame_t){.kind = FW_KIND_USER,
+                                  .encoding = FW_ENCODING_BYTES,
+                                  .flags = FW_FLAG_MORE,
+                                  .handles = 1,
+                                  .id = id,
+                                  .size = FW_TOTAL_SIZE + FW_BLOCK_SIZE});
+  wire_u64(&wire, FW_BLOCK_SIZE + 5);
+  wire_block(&wire, &block);
+}
+
 static void next_piece_of(uint8_t kind, uint8_t flags, uint32_t size) {
   wire_header(&wire, (fw_frame_t){.kind = kind,
                                   .encoding = FW_ENCODING_BYTES,
@@ -321,6 +335,33 @@ static void those_behind_a_gap_make_room_for_it(void) {
   end();
 }
 
+static void a_message_in_pieces_makes_room_as_well(void) {
+  begin();
+  wire_set(&wire, 1);
+  wire_socket(&wire, FW_LANE_USER, 1);
+  limit_room(0);
+  feed(1000000);
+  unlimit_room();
+  wire_free(&wire);
+  wire_init(&wire, tcp[0]);
+  first_piece_with_socket(2);
+  feed(1000000);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 1);
+  CHECK_EQUAL(ledger(b)->n_missing, 2);
+  CHECK_EQUAL(fw_read_queue_make_room(&b->channel->in, 2), 0);
+  fw_ledger_ask_missing(ledger(b), 2);
+  wire_free(&wire);
+  wire_init(&wire, tcp[0]);
+  wire_set(&wire, 2);
+  wire_handle_fd(&wire, 1, inode_of(tcp[0]));
+  wire_handle_fd(&wire, 2, inode_of(tcp[0]));
+  next_piece_of(FW_KIND_USER, 0, 5);
+  feed(1000000);
+  CHECK_EQUAL(b->n_got, 2);
+  CHECK(b->got[0].handle.id == 1 && b->got[1].handle.id == 2 && b->got[1].size == 5);
+  end();
+}
+
 static void internal_messages_pass_user_messages_that_wait(void) {
   begin();
   send_sockets(FW_LANE_USER, 1, 1);
@@ -476,15 +517,7 @@ static void a_message_in_pieces_goes_with_its_refused_handle(void) {
   begin();
   int other = udp_socket();
   fw_block_t block = wire_tcp_block(&wire);
-  wire_set(&wire, 1);
-  wire_header(&wire, (fw_frame_t){.kind = FW_KIND_USER,
-                                  .encoding = FW_ENCODING_BYTES,
-                                  .flags = FW_FLAG_MORE,
-                                  .handles = 1,
-                                  .id = 1,
-                                  .size = FW_TOTAL_SIZE + FW_BLOCK_SIZE});
-  wire_u64(&wire, FW_BLOCK_SIZE + 5);
-  wire_block(&wire, &block);
+  first_piece_with_socket(1);
   limit_room(0);
   feed(1000000);
   unlimit_room();
@@ -639,6 +672,7 @@ int main(void) {
   RUN(all_of_a_set_may_be_missing);
   RUN(an_answer_that_is_cut_off_is_asked_for_again);
   RUN(those_behind_a_gap_make_room_for_it);
+  RUN(a_message_in_pieces_makes_room_as_well);
   RUN(internal_messages_pass_user_messages_that_wait);
   RUN(user_messages_wait_behind_internal_ones_that_do);
   RUN(a_message_in_pieces_waits_with_its_handle);

@@ -42,7 +42,7 @@ typedef struct {
 typedef struct {
   uv_loop_t loop;
   uv_barrier_t* all; /* the threads of the round */
-  end_t ends[2]; /* of the channels to the next thread and to the previous one */
+  end_t ends[2];     /* of the channels to the next thread and to the previous one */
 } thread_t;
 
 static void on_message(void* data, const fw_message_t* message) {
