@@ -84,7 +84,7 @@ function settings({ quick, rounds }) {
   const count = Number(rounds ?? (isQuick ? 2 : 5));
   return isQuick
     ? { isQuick, rounds: count, slices: 1, sliceTime: 30, warmSlices: 1, warmTime: 50 }
-    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmSlices: 3, warmTime: 2000 };
+    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmSlices: 3, warmTime: 4000 };
 }
 
 async function main() {

@@ -69,12 +69,14 @@ async function calibrate(workload, driver, { sliceTime, isQuick }) {
   return count;
 }
 
-/** The compiler is to be through with everybody's code: a subject that needs less time for a slice gets more of them. */
+/** The compiler is to be through with everybody's code: a subject that needs less time for a slice gets more of them, and
+ * a workload with much code for each operation, in several processes, has a longer `warmTime` of its own. */
 async function warmUp(workload, drivers, { isQuick, warmSlices, warmTime }) {
   const count = (isQuick && workload.quickCount) || workload.count;
+  const wanted = 1000 * (isQuick ? warmTime : (workload.warmTime ?? warmTime));
   for (const driver of drivers.values()) {
     let used = 0;
-    for (let i = 0; i < warmSlices || used < warmTime * 1000; i++) {
+    for (let i = 0; i < warmSlices || used < wanted; i++) {
       used += (await slice(driver, count)).cpu;
     }
   }

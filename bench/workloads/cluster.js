@@ -49,6 +49,7 @@ const requests = (name, title, clients, target) => ({
   measures: [{ what: 'cpu', target }],
   clients,
   children: WORKERS,
+  warmTime: 8000, // three processes, and all of an HTTP server
   count: 200,
   multiple: CONCURRENCY,
   connect: forkWorker,
