@@ -9,24 +9,12 @@
 #include "fd_kind.h"
 #include "wire.h"
 
-/* What a wake-up reads before others get their turn: bytes, and messages, since small ones take longest in JavaScript. */
+/* What a wake-up reads before others get their turn, in bytes; see FW_MESSAGE_BUDGET as well. */
 #define READ_BUDGET ((size_t)256 << 10)
-#define MESSAGE_BUDGET 256
-#define READ_MIN ((size_t)4 << 10)
 #define WRITE_BUDGET ((size_t)1 << 20)
-#define GATHER_SIZE 16384        /* bytes of one turn that leave together */
-#define GATHER_NS 50000          /* a send that comes later leaves at once */
-#define GATHER_HANDLES_NS 500000 /* the same with handles, which take longer */
-#define STREAM_TURNS 8 /* in a row, with a send so soon behind the last write: more will come */
-#define STREAM_MS 1    /* what waits over turns leaves by then, whatever the loop does */
 #define SEND_BUFFER_SIZE (1 << 20)
-#define RETRY_MIN_MS 10
-#define RETRY_MAX_MS 1000
 #define END_STALL_MS 5000
-#define MAKE_ROOM 8 /* descriptors that are given up at a time for one that others wait for */
-#define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
-#define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
-#define POOL_AGE_MS 5000    /* shared memory that was not used for so long is given up */
+#define POOL_AGE_MS 5000 /* shared memory that was not used for so long is given up */
 
 uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
   return uv_now(channel->poll.loop);
@@ -46,7 +34,7 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 
 static void on_timer(uv_timer_t* timer);
 
-static void update_timer(fw_channel_t* channel) {
+void fw__channel_update_timer(fw_channel_t* channel) {
   uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
                           earliest(channel->write_retry_at, channel->room_probe_at));
   if (channel->node != NULL) due = earliest(due, fw__node_wire_due(channel->node));
@@ -72,7 +60,7 @@ void fw__channel_update_poll(fw_channel_t* channel) {
   channel->poll_events = events;
   if (wants_ref(channel)) uv_ref((uv_handle_t*)&channel->poll);
   else uv_unref((uv_handle_t*)&channel->poll);
-  update_timer(channel);
+  fw__channel_update_timer(channel);
 }
 
 static void on_prepare(uv_prepare_t* prepare);
@@ -100,10 +88,8 @@ static int is_shortage(int status) {
 
 /* Too many descriptors on their way: the kernel does not say when that ends, so ask again later. */
 static void retry_later(fw_channel_t* channel) {
-  uint32_t wait = channel->write_retry_ms;
-  wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
-  channel->write_retry_ms = wait;
-  channel->write_retry_at = fw__channel_now_ms(channel) + wait;
+  channel->write_retry_ms = fw__next_wait(channel->write_retry_ms);
+  channel->write_retry_at = fw__channel_now_ms(channel) + channel->write_retry_ms;
 }
 
 /* Only while there is a pool: a channel at rest has no timer. */
@@ -131,132 +117,12 @@ void fw__channel_write(fw_channel_t* channel) {
   fw__channel_update_poll(channel);
 }
 
-static uint64_t gather_ns(const fw_channel_t* channel) {
-  return channel->ledger.queued_head != NULL ? GATHER_HANDLES_NS : GATHER_NS;
-}
-
-/* While sends follow each other that fast, over turns of a loop that does not sleep, they need not leave in their own turn. */
-static int is_streaming(const fw_channel_t* channel) {
-  return channel->n_stream_turns > STREAM_TURNS && channel->ledger.queued_head == NULL &&
-         !channel->end_wanted && !channel->options.low_latency;
-}
-
-/* Whether it waits for others, which a write costs less with. */
-static int is_to_wait(fw_channel_t* channel) {
-  uint64_t elapsed = uv_hrtime() - channel->last_write;
-  if (elapsed > gather_ns(channel)) {
-    channel->n_stream_turns = 0;
-    return 0;
-  }
-  if (fw__wire_size(channel) >= GATHER_SIZE) return 0;
-  if (channel->wrote_this_turn) return 1;
-  if (channel->n_stream_turns <= STREAM_TURNS) channel->n_stream_turns++;
-  return is_streaming(channel);
-}
-
-/* The first send of a turn leaves at once, later ones together. */
-static void gather(fw_channel_t* channel) {
-  if (channel->is_synchronous) {
-    fw_channels_flush(&channel, 1);
-    return;
-  }
-  if (!is_to_wait(channel)) {
-    fw__channel_write(channel);
-  } else if (channel->gathered_at == 0) {
-    /* The prepare handle writes it, but not when it is its own phase that sends: then this wakes the loop. */
-    channel->gathered_at = fw__channel_now_ms(channel);
-    if (is_streaming(channel)) channel->gathered_at += STREAM_MS;
-    fw__channel_update_poll(channel);
-  }
-  channel->wrote_this_turn = 1;
-  fw__channel_schedule(channel, 0);
-}
-
-/* The turn is over. The next one follows at once and is to be waited for as well: as far as that can be known, which is
- * why a timer is set, too. */
-static int is_between_turns(const fw_channel_t* channel) {
-  return !channel->is_scheduled && is_streaming(channel) && channel->gathered_at != 0 &&
-         uv_backend_timeout(channel->poll.loop) == 0 &&
-         uv_hrtime() - channel->last_write <= GATHER_NS;
-}
-
 static void write_gathered(fw_channel_t* channel) {
   channel->gathered_at = 0;
   fw__channel_write(channel);
 }
 
-/* ---------------------------------------------------------------- reading */
-
-/* A read that fills its buffer with small messages would bring several budgets at once: the next one asks for as much as the
- * last messages say that a budget takes. */
-static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_messages) {
-  size_t wanted = n_messages == 0 ? 0 : size / n_messages * MESSAGE_BUDGET;
-  channel->read_size = wanted < READ_MIN ? READ_MIN : wanted;
-  if (n_messages <= MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
-}
-
-static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
-  struct iovec iov[2];
-  fw_fd_set_t set;
-  fw_fd_set_init(&set);
-  size_t n_iov = fw__wire_prepare(channel, iov);
-  if (n_iov == 0) return UV_ENOMEM;
-  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
-  *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
-  ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
-  if (size < 0) return (int)size;
-  if (size == 0) {
-    fw_fd_set_drop(&set);
-    return UV_EOF;
-  }
-  *ret_size = (size_t)size;
-  channel->bytes_read += (size_t)size;
-  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : BEHIND_FDS;
-  size_t n_before = channel->n_received;
-  int status = fw__wire_received(channel, (size_t)size, &set);
-  learn_read_size(channel, (size_t)size, channel->n_received - n_before);
-  if (status == UV_EPROTO) {
-    channel->violation = *fw__wire_violation(channel);
-    channel->is_violated = 1;
-  }
-  return status;
-}
-
-/* Whether another read is worth a call. Behind descriptors mostly nothing follows: the loop says so at no cost if it does. */
-static int is_more_likely(size_t size, size_t room, int is_drain) {
-  if (room == STOP) return 0;
-  return room == BEHIND_FDS ? is_drain : size >= room;
-}
-
-int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
-  size_t total = 0;
-  channel->n_received = 0;
-  while (total < budget && channel->n_received < n_messages && !channel->is_closing) {
-    size_t size = 0;
-    size_t room = 0;
-    int status = receive(channel, &size, &room);
-    if (status == UV_EAGAIN) return 0;
-    if (status < 0) return 1; /* the end, a reset, a violation, no memory: nothing more is read */
-    total += size;
-    if (!is_more_likely(size, room, n_messages == SIZE_MAX)) return 0;
-  }
-  return 0;
-}
-
-void fw__channel_on_message(void* data, const fw_message_t* message) {
-  fw_channel_t* channel = data;
-  if (channel->is_closing) return;
-  channel->has_events = 1;
-  channel->spin.n_received++;
-  channel->n_received++;
-  channel->callbacks.on_message(channel->data, message);
-}
-
-void fw__channel_on_lost(void* data, uint64_t id) {
-  fw_channel_t* channel = data;
-  channel->has_events = 1;
-  channel->callbacks.on_lost(channel->data, id);
-}
+/* -------------------------------------------------------------- reporting */
 
 static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, uint32_t reason) {
   fw_channel_t* channel = data;
@@ -287,46 +153,19 @@ static void report_progress(fw_channel_t* channel) {
   channel->callbacks.on_progress(channel->data);
 }
 
-static void watch_missing(fw_channel_t* channel) {
-  if (channel->ledger.n_missing == 0 || channel->is_eof) {
-    channel->room_probe_at = 0;
-    channel->room_probe_ms = 0;
-    return;
-  }
-  if (channel->room_probe_at != 0) return;
-  uint32_t wait = channel->room_probe_ms;
-  wait = wait == 0 ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
-  channel->room_probe_ms = wait;
-  channel->room_probe_at = fw__channel_now_ms(channel) + wait;
-  update_timer(channel);
-}
-
-static void probe_room(fw_channel_t* channel) {
-  size_t wanted = channel->ledger.n_missing;
-  channel->room_probe_at = 0;
-  size_t room = fw_fd_room(channel->fd, wanted);
-  if (room == 0) room = fw_read_queue_make_room(&channel->in, MAKE_ROOM);
-  /* Room for those that were asked for already is no reason to look again soon. */
-  if (fw_ledger_ask_missing(&channel->ledger, room) > 0) {
-    channel->room_probe_ms = 0;
-    fw__channel_write(channel);
-  }
-  watch_missing(channel);
-}
-
 void fw__channel_after_read(fw_channel_t* channel) {
   fw__channel_report_batch(channel);
   if (channel->is_closing) return;
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
   report_progress(channel);
   if (channel->is_closing) return;
-  watch_missing(channel);
+  fw__channel_watch_missing(channel);
   fw__channel_advance(channel);
 }
 
 static void on_readable(fw_channel_t* channel) {
   fw__channel_spin_begin(channel);
-  if (fw__channel_read(channel, READ_BUDGET, MESSAGE_BUDGET)) channel->is_eof = 1;
+  if (fw__channel_read(channel, READ_BUDGET, FW_MESSAGE_BUDGET)) channel->is_eof = 1;
   fw__channel_after_read(channel);
   if (channel->options.low_latency) fw__channel_spin(channel);
 }
@@ -355,7 +194,7 @@ static void on_prepare(uv_prepare_t* prepare) {
   uv_prepare_stop(prepare);
   uv_unref((uv_handle_t*)prepare);
   channel->wrote_this_turn = 0;
-  if (is_between_turns(channel)) {
+  if (fw__channel_is_between_turns(channel)) {
     channel->has_progress = 1; /* for what is known of the turn */
     fw__channel_schedule(channel, 0);
   } else {
@@ -377,7 +216,7 @@ static void age_pool(fw_channel_t* channel) {
 static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
   uint64_t now = fw__channel_now_ms(channel);
-  if (channel->room_probe_at != 0 && channel->room_probe_at <= now) probe_room(channel);
+  if (channel->room_probe_at != 0 && channel->room_probe_at <= now) fw__channel_probe_room(channel);
   if (channel->gathered_at != 0 && channel->gathered_at <= now) write_gathered(channel);
   if (channel->pool_age_at != 0 && channel->pool_age_at <= now) age_pool(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
@@ -389,7 +228,8 @@ static void on_timer(uv_timer_t* timer) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
     fw__channel_write(channel);
-    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, SIZE_MAX)) channel->is_eof = 1;
+    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, FW_NO_LIMIT))
+      channel->is_eof = 1;
   }
   report_progress(channel);
   fw__channel_report_batch(channel);
@@ -491,7 +331,7 @@ static void apply_limits(fw_channel_t* channel) {
   channel->ledger.refused_types = options->refused_types;
 }
 
-static int is_too_large(const fw_channel_t* channel, size_t size) {
+int fw__channel_is_too_large(const fw_channel_t* channel, size_t size) {
   return size > channel->peer.max_message_size || size > channel->options.max_message_size;
 }
 
@@ -568,10 +408,10 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
                       const fw_handle_out_t* handle) {
   size_t whole = size + (handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size);
   if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
-  if (is_too_large(channel, whole)) return UV_EMSGSIZE;
+  if (fw__channel_is_too_large(channel, whole)) return UV_EMSGSIZE;
   if (is_queue_full(channel, lane, whole)) return UV_ENOBUFS;
   int status = fw__wire_commit(channel, lane, encoding, size, handle);
-  if (status == 0) gather(channel);
+  if (status == 0) fw__channel_gather(channel);
   return status;
 }
 
@@ -595,14 +435,8 @@ int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t si
     }
     texts = stop + 1;
   }
-  gather(channel);
+  fw__channel_gather(channel);
   return 0;
-}
-
-int fw_channel_gathers(const fw_channel_t* channel) {
-  return channel->wrote_this_turn && !channel->is_synchronous && !channel->is_broken &&
-         !channel->end_wanted && channel->options.max_queue_bytes == 0 &&
-         !is_too_large(channel, FW_TEXT_MAX);
 }
 
 void fw_channel_flush(fw_channel_t* channel) {
@@ -636,37 +470,6 @@ void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed) {
   fw__channel_schedule(channel, 1);
 }
 
-static fw_count_t* find_count(fw_channel_t* channel, uint64_t key) {
-  for (size_t i = 0; i < channel->n_counts; i++)
-    if (channel->counts[i].key == key) return &channel->counts[i];
-  return NULL;
-}
-
-static fw_count_t* add_count(fw_channel_t* channel, uint64_t key) {
-  if (channel->n_counts == channel->counts_capacity) {
-    size_t capacity = channel->counts_capacity == 0 ? 8 : channel->counts_capacity * 2;
-    fw_count_t* counts = realloc(channel->counts, capacity * sizeof(counts[0]));
-    if (counts == NULL) return NULL;
-    channel->counts = counts;
-    channel->counts_capacity = capacity;
-  }
-  fw_count_t* entry = &channel->counts[channel->n_counts++];
-  *entry = (fw_count_t){.key = key};
-  return entry;
-}
-
-int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
-  if (channel->is_closing || channel->end_laid) return UV_EPIPE;
-  if (channel->node != NULL) return UV_ENOTSUP;
-  fw_count_t* entry = find_count(channel, key);
-  if (entry == NULL) entry = add_count(channel, key);
-  if (entry == NULL) return UV_ENOMEM;
-  entry->closed += count;
-  fw_channel_retry_missing(channel); /* a closed socket leaves room for another */
-  fw__channel_schedule(channel, 1);
-  return 0;
-}
-
 /* --------------------------------------------------------------- delivery */
 
 void fw_channel_deliver(fw_channel_t* channel, fw_lane_t lane, uint64_t count, uint64_t cost) {
@@ -689,15 +492,6 @@ int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t re
   int status = fw_ledger_refuse(&channel->ledger, id, (uint32_t)reason);
   if (!channel->in_batch) fw__channel_schedule(channel, 1);
   return status;
-}
-
-void fw_channel_retry_missing(fw_channel_t* channel) {
-  if (channel->is_closing) return;
-  if (channel->node != NULL) fw__node_wire_retry(channel);
-  if (channel->ledger.n_missing == 0) return;
-  channel->room_probe_ms = 0;
-  channel->room_probe_at = fw__channel_now_ms(channel);
-  update_timer(channel);
 }
 
 void fw_channel_hold(fw_channel_t* channel) {

@@ -1,5 +1,5 @@
-/* The channel's inside, shared by channel.c (the event loop, the life), control.c (control frames), ends.c
- * (the end of a channel), flush.c (that of the process) and spin.c (low latency). */
+/* The channel's inside, shared by the files that are named below, and by control.c (control frames), ends.c (the end of a channel) and
+ * flush.c (that of the process). */
 #ifndef FW_CHANNEL_STATE_H
 #define FW_CHANNEL_STATE_H
 
@@ -99,27 +99,58 @@ void fw__control_lay(void* data);
 const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t* payload);
 void fw__control_lay_hello(fw_channel_t* channel);
 
-/* channel.c */
+/* What is asked for again and again, since nobody says when it is possible: less and less often. */
+#define FW_RETRY_MIN_MS 10
+#define FW_RETRY_MAX_MS 1000
+
+/* How long to wait behind a wait of that length; 0 stands for none. */
+static inline uint32_t fw__next_wait(uint32_t wait) {
+  if (wait == 0) return FW_RETRY_MIN_MS;
+  return wait * 2 > FW_RETRY_MAX_MS ? FW_RETRY_MAX_MS : wait * 2;
+}
+
+/* What a wake-up reads before others get their turn, in messages: small ones take longest in JavaScript. */
+#define FW_MESSAGE_BUDGET 256
+#define FW_NO_LIMIT SIZE_MAX
+
+/* reading.c */
 /* Reads what is there until `budget` bytes or `n_messages` came, and what one read brings beyond; without reporting
- * the batch. Whether the stream ended. */
+ * the batch. With FW_NO_LIMIT also behind descriptors. Whether the stream ended. */
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages);
-/* Delivers what was read, and does what is due afterwards. */
-void fw__channel_after_read(fw_channel_t* channel);
 /* A message came, on either wire. */
 void fw__channel_on_message(void* data, const fw_message_t* message);
+/* For fw_read_queue_give_up_missing(). */
+void fw__channel_on_lost(void* data, uint64_t id);
+
+/* gather.c */
+/* Something was sent: writes it, or has it wait for others. */
+void fw__channel_gather(fw_channel_t* channel);
+/* The turn is over: whether what waits is to wait for the next one, which follows at once. */
+int fw__channel_is_between_turns(const fw_channel_t* channel);
+
+/* missing.c */
+/* Sets the time for the next look, if descriptors are missing. */
+void fw__channel_watch_missing(fw_channel_t* channel);
+/* Asks for as many as there is room for. */
+void fw__channel_probe_room(fw_channel_t* channel);
+
+/* channel.c */
+/* Delivers what was read, and does what is due afterwards. */
+void fw__channel_after_read(fw_channel_t* channel);
 /* Writes as far as the kernel takes it. */
 void fw__channel_write(fw_channel_t* channel);
 /* Progress was made: the time limit of an end begins anew. */
 void fw__channel_note_progress(fw_channel_t* channel);
 uint64_t fw__channel_now_ms(const fw_channel_t* channel);
-/* Brings the loop's view in line with the channel's state. */
+/* Bring the loop's view in line with the channel's state: all of it, or the time of what is due next. */
 void fw__channel_update_poll(fw_channel_t* channel);
+void fw__channel_update_timer(fw_channel_t* channel);
 /* Something is to be done before the loop sleeps: write what was gathered and, if `must_run`, report and go on ending. */
 void fw__channel_schedule(fw_channel_t* channel, int must_run);
 /* Calls on_batch if there is something for it. */
 void fw__channel_report_batch(fw_channel_t* channel);
-/* For fw_read_queue_give_up_missing(). */
-void fw__channel_on_lost(void* data, uint64_t id);
+/* Longer than one of the two ends accepts. */
+int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
 
 /* ends.c */

@@ -142,7 +142,7 @@ int fw_channel_end(fw_channel_t* channel) {
 
 void fw_channel_peer_died(fw_channel_t* channel) {
   if (channel->is_closing) return;
-  fw__channel_read(channel, DRAIN_BUDGET, SIZE_MAX);
+  fw__channel_read(channel, DRAIN_BUDGET, FW_NO_LIMIT);
   channel->is_eof = 1;
   fw__channel_report_batch(channel);
   if (!channel->is_closing) fw__channel_advance(channel);

@@ -5,9 +5,6 @@
 #include "channel_state.h"
 #include "fd_kind.h"
 
-#define RETRY_MIN_MS 10
-#define RETRY_MAX_MS 1000
-
 static void on_message(void* data, const fw_message_t* message) {
   fw__trace_message(data, 1, "MESSAGE", message->size, message->handle != NULL);
   fw__channel_on_message(data, message);
@@ -52,11 +49,6 @@ void fw__node_wire_free(fw_node_wire_t* wire) {
   free(wire);
 }
 
-static uint32_t next_wait(uint32_t wait) {
-  if (wait == 0) return RETRY_MIN_MS;
-  return wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
-}
-
 /* ----------------------------------------------------------- the peer's handle */
 
 /* While as many wait for a listener as may, the peer waits with the next one. */
@@ -90,7 +82,7 @@ static uint64_t receive(fw_ledger_t* ledger, fw_lane_t lane, uint8_t type, int f
 static void owe_nack(fw_channel_t* channel, int is_cut) {
   fw_node_wire_t* wire = channel->node;
   wire->owes_nack = 1;
-  wire->nack_ms = is_cut ? RETRY_MIN_MS : 0;
+  wire->nack_ms = is_cut ? FW_RETRY_MIN_MS : 0;
   wire->nack_at = fw__channel_now_ms(channel) + wire->nack_ms;
   fw__channel_update_poll(channel);
 }
@@ -129,7 +121,7 @@ static void probe_room(fw_channel_t* channel, uint64_t now) {
     wire->nack_at = 0;
     return;
   }
-  wire->nack_ms = next_wait(wire->nack_ms);
+  wire->nack_ms = fw__next_wait(wire->nack_ms);
   wire->nack_at = now + wire->nack_ms;
 }
 
@@ -155,7 +147,7 @@ void fw_channel_acknowledged(fw_channel_t* channel, int is_ack) {
   } else {
     uint64_t token = sent->token;
     uint32_t count = fw_node_writer_refused(&wire->writer);
-    wire->resend_ms = next_wait(wire->resend_ms);
+    wire->resend_ms = fw__next_wait(wire->resend_ms);
     wire->resend_at = fw__channel_now_ms(channel) + wire->resend_ms;
     channel->has_events = 1;
     channel->callbacks.on_nack(channel->data, token, count);

@@ -1,4 +1,4 @@
-/* Stands in for libuv: a loop for each end, and time that passes only when it is told to. The two files of the core
+/* Stands in for libuv: a loop for each end, and time that passes only when it is told to. The files of the core
  * that wait and call the kernel themselves are compiled here, on the kernel in memory. */
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,9 +14,13 @@ static int fake_poll(struct pollfd* entries, nfds_t count, int timeout);
 #define setsockopt fake_setsockopt
 #define poll(entries, count, timeout) fake_poll(entries, count, timeout)
 #include "../../src/core/channel.c"
+#include "../../src/core/counts.c"
 #include "../../src/core/ends.c"
 #define now_ms flush_now_ms
 #include "../../src/core/flush.c"
+#include "../../src/core/gather.c"
+#include "../../src/core/missing.c"
+#include "../../src/core/reading.c"
 #include "../../src/core/spin.c"
 #undef poll
 #undef now_ms

@@ -33,6 +33,10 @@ const CORE = {
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
   descendant: { headers: CHANNEL, uv: [] },
   ends: { headers: CHANNEL, uv: [] },
+  reading: { headers: CHANNEL, uv: [] },
+  gather: { headers: CHANNEL, uv: ['uv_hrtime', 'uv_backend_timeout'] },
+  missing: { headers: CHANNEL, uv: [] },
+  counts: { headers: CHANNEL, uv: [] },
   channel: { headers: CHANNEL, uv: 'all' },
 };
 

@@ -1,0 +1,79 @@
+/* Reading the socket: how much at a time, and when to stop. */
+#include "ancillary.h"
+#include "channel_state.h"
+#include "wire.h"
+
+#define READ_MIN ((size_t)4 << 10)
+#define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
+#define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
+
+/* A read that fills its buffer with small messages would bring several budgets at once: the next one asks for as much as the
+ * last messages say that a budget takes. */
+static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_messages) {
+  size_t wanted = n_messages == 0 ? 0 : size / n_messages * FW_MESSAGE_BUDGET;
+  channel->read_size = wanted < READ_MIN ? READ_MIN : wanted;
+  if (n_messages <= FW_MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
+}
+
+static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
+  struct iovec iov[2];
+  fw_fd_set_t set;
+  fw_fd_set_init(&set);
+  size_t n_iov = fw__wire_prepare(channel, iov);
+  if (n_iov == 0) return UV_ENOMEM;
+  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
+  *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+  ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
+  if (size < 0) return (int)size;
+  if (size == 0) {
+    fw_fd_set_drop(&set);
+    return UV_EOF;
+  }
+  *ret_size = (size_t)size;
+  channel->bytes_read += (size_t)size;
+  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : BEHIND_FDS;
+  size_t n_before = channel->n_received;
+  int status = fw__wire_received(channel, (size_t)size, &set);
+  learn_read_size(channel, (size_t)size, channel->n_received - n_before);
+  if (status == UV_EPROTO) {
+    channel->violation = *fw__wire_violation(channel);
+    channel->is_violated = 1;
+  }
+  return status;
+}
+
+/* Whether another read is worth a call. Behind descriptors mostly nothing follows: the loop says so at no cost if it does. */
+static int is_more_likely(size_t size, size_t room, int is_drain) {
+  if (room == STOP) return 0;
+  return room == BEHIND_FDS ? is_drain : size >= room;
+}
+
+int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
+  size_t total = 0;
+  channel->n_received = 0;
+  while (total < budget && channel->n_received < n_messages && !channel->is_closing) {
+    size_t size = 0;
+    size_t room = 0;
+    int status = receive(channel, &size, &room);
+    if (status == UV_EAGAIN) return 0;
+    if (status < 0) return 1; /* the end, a reset, a violation, no memory: nothing more is read */
+    total += size;
+    if (!is_more_likely(size, room, n_messages == FW_NO_LIMIT)) return 0;
+  }
+  return 0;
+}
+
+void fw__channel_on_message(void* data, const fw_message_t* message) {
+  fw_channel_t* channel = data;
+  if (channel->is_closing) return;
+  channel->has_events = 1;
+  channel->spin.n_received++;
+  channel->n_received++;
+  channel->callbacks.on_message(channel->data, message);
+}
+
+void fw__channel_on_lost(void* data, uint64_t id) {
+  fw_channel_t* channel = data;
+  channel->has_events = 1;
+  channel->callbacks.on_lost(channel->data, id);
+}
