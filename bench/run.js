@@ -61,7 +61,7 @@ async function measure(workload, options) {
   const result = await run(workload, options);
   const rows = workload.measures.map((row) => summarize(result, row));
   const { name, title, unit } = workload;
-  return { name, title, unit, count: result.count, rows };
+  return { name, title, unit, counts: result.counts, rows };
 }
 
 async function measureAll(workloads, options) {

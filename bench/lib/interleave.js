@@ -54,8 +54,9 @@ async function freshSlice(workload, subject, count) {
   return result;
 }
 
-/** How many operations of stock take `sliceTime` ms of processor time: on a busy machine the wall clock
- * would make slices too short to be worth anything. */
+/** How many operations of a subject take `sliceTime` ms of processor time: on a busy machine the wall clock would make slices too
+ * short to be worth anything. Each subject has its own number: with stock's, slices of what is ten times faster would be
+ * over before its code and data are back in the processor's caches. */
 async function calibrate(workload, driver, { sliceTime, isQuick }) {
   let { count } = workload;
   const multiple = workload.multiple ?? 1;
@@ -94,7 +95,7 @@ const subjectsOf = ({ subjects = [] }, { isQuick }) =>
 
 const rotate = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
 
-/** Runs a workload. Gives { count, rounds: [{ subject: [slice, ...] }, ...] }. */
+/** Runs a workload. Gives { counts: { subject: operations in a slice }, rounds: [{ subject: [slice, ...] }, ...] }. */
 async function run(workload, options) {
   const subjects = subjectsOf(workload, options);
   const drivers = new Map();
@@ -103,17 +104,23 @@ async function run(workload, options) {
   }
   const busy = startBusy(workload.busy);
   if (!workload.isFresh) await warmUp(workload, drivers, options);
-  const count = await calibrate(workload, drivers.get('stock'), options);
+  const counts = {};
+  for (const subject of subjects) {
+    counts[subject] = await calibrate(workload, drivers.get(subject), options);
+  }
   const take = (subject) =>
-    workload.isFresh ? freshSlice(workload, subject, count) : slice(drivers.get(subject), count);
+    workload.isFresh
+      ? freshSlice(workload, subject, counts[subject])
+      : slice(drivers.get(subject), counts[subject]);
   const rounds = [];
-  for (let i = 0; i < options.rounds; i++) rounds.push(await runRound(subjects, take, options, i));
+  const slices = workload.slices ?? options.slices;
+  for (let i = 0; i < options.rounds; i++) rounds.push(await runRound(subjects, take, slices, i));
   for (const child of busy) child.kill();
   for (const driver of drivers.values()) await stopDriver(driver);
-  return { count, rounds };
+  return { counts, rounds };
 }
 
-async function runRound(subjects, take, { slices }, number) {
+async function runRound(subjects, take, slices, number) {
   const round = Object.fromEntries(subjects.map((subject) => [subject, []]));
   for (let i = 0; i < slices; i++) {
     for (const subject of rotate(subjects, number + i)) round[subject].push(await take(subject));

@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Limits of the wire, per direction. */
-#define FW_SEGMENTS_MAX 64
+/* Limits of the wire, per direction. V8 looks for dead Buffers when some 64 MiB of them have come up: of small ones that many
+ * are in use until then. */
+#define FW_SEGMENTS_MAX 256
 #define FW_SEGMENT_BYTES_MAX ((uint64_t)512 << 20)
 
 /* Whether this system has memory of that kind. */
