@@ -2,6 +2,7 @@
 # Fuzzes what reads bytes of a peer, with AddressSanitizer and UBSan:
 #   fuzz.sh [SECONDS] [TARGET...]      the time (60 by default) is shared equally
 #   fuzz.sh --runs N [TARGET...]       N executions of each
+# FUZZ_MAX_LEN bounds the inputs, 512 bytes by default: long ones take their time.
 # A target is test/fuzz/<name>_fuzz.c with the files that its `// fuzz-sources:` lines name, from the seeds in
 # test/fuzz/corpus/<name>. What is found is in build/fuzz, and so is what was learned, for the next time.
 set -euo pipefail
@@ -69,7 +70,7 @@ fuzz() {
   clang -fsanitize="fuzzer,$sanitizers" "${objects[@]}" -o "$program" || return
   local folders=("$found")
   [ -d "$seeds" ] && folders+=("$seeds")
-  "$program" "${limit[@]}" -max_len=512 -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+  "$program" "${limit[@]}" -max_len="${FUZZ_MAX_LEN:-512}" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
     -entropic=0 -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}"
 }
 

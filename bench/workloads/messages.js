@@ -3,12 +3,10 @@
 // Small and medium messages in one direction.
 
 const { isDeepStrictEqual } = require('node:util');
+const { makeDocument, makeObject } = require('../lib/samples');
 const { oneWay } = require('../lib/stream');
 
 const WINDOW = 4000;
-
-/** 60 bytes of JSON. */
-const makeObject = (i) => ({ id: i, type: 'update', name: 'sensor-17', value: 21.5 });
 
 /** Order always; everything of each 64th. */
 function isSameObject(message, i, make) {
@@ -18,15 +16,6 @@ function isSameObject(message, i, make) {
 const STRINGS = Array.from({ length: 1000 }, (_, i) => `a short string, number ${i}`);
 const makeString = (i) => STRINGS[i % STRINGS.length];
 const isSame = (message, i, make) => message === make(i);
-
-const FIELDS = Array.from({ length: 60 }, (_, i) => ({
-  id: i,
-  title: `field ${i} of a document`,
-  tags: ['a', 'b'],
-}));
-
-/** 4 KiB of JSON. */
-const makeDocument = (i) => ({ id: i, fields: FIELDS });
 
 const objects = { make: makeObject, isSame: isSameObject, window: WINDOW };
 const RIVALS = ['coalescing', 'port'];
