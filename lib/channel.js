@@ -10,6 +10,7 @@ const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Gathering } = require('./gathering');
 const { HandleTraffic } = require('./handle-traffic');
+const { conversionOf } = require('./handles');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, isInternal } = require('./messages');
@@ -148,7 +149,7 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
-    const conversion = sendHandle ? this.#traffic.conversionOf(sendHandle) : null;
+    const conversion = sendHandle ? conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
     const payload = this.#codec.payloadOf(message);

@@ -4,7 +4,6 @@
 
 const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
-const { conversionOf } = require('./handles');
 
 class HandleTraffic {
   /**
@@ -20,11 +19,6 @@ class HandleTraffic {
       : (key, count) => native.addClosed(key, count);
     this.bookkeeping = new Bookkeeping(target, report, polls);
     this.arrivals = new Arrivals(native, this.bookkeeping, closeFd, makeError);
-  }
-
-  /** The entry of the table of kinds for an object; throws for what cannot be sent. */
-  conversionOf(object) {
-    return conversionOf(object);
   }
 }
 
