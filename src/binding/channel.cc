@@ -12,11 +12,8 @@
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
-constexpr size_t kExactFrom = 1024;      // longer strings are measured before they are encoded
-constexpr size_t kMeasuredFrom = 32768;  // the same for texts of UTF-8
-constexpr uint32_t kDisableSpinning = 4; // these as in lib/features.js
-constexpr uint32_t kDisableExternal = 1 << 16;
-constexpr uint32_t kDisableJoining = 1 << 17;
+constexpr size_t kExactFrom = 1024;     // longer strings are measured before they are encoded
+constexpr size_t kMeasuredFrom = 32768; // the same for texts of UTF-8
 
 enum {
   kQueued = 0,
@@ -65,41 +62,6 @@ fw_handle_out_t HandleOut(const Napi::CallbackInfo& info) {
   return handle;
 }
 
-// The properties of options. Where JavaScript cannot run any more, because the Worker is being terminated, reading one
-// fails: with plain Node-API that is an empty value, where node-addon-api's next call would end the process.
-napi_value Get(napi_env env, napi_value object, const char* name) {
-  napi_value value = nullptr;
-  napi_get_named_property(env, object, name, &value);
-  return value;
-}
-
-double NumberAt(napi_env env, napi_value object, const char* name) {
-  double number = 0;
-  napi_get_value_double(env, Get(env, object, name), &number);
-  return number;
-}
-
-uint32_t BitsAt(napi_env env, napi_value object, const char* name) {
-  return static_cast<uint32_t>(NumberAt(env, object, name));
-}
-
-std::vector<uint8_t> BytesAt(napi_env env, napi_value object, const char* name) {
-  void* data = nullptr;
-  size_t size = 0;
-  napi_get_buffer_info(env, Get(env, object, name), &data, &size);
-  auto* bytes = static_cast<uint8_t*>(data);
-  return {bytes, bytes + size};
-}
-
-std::string TextAt(napi_env env, napi_value object, const char* name) {
-  napi_value value = Get(env, object, name);
-  size_t size = 0;
-  napi_get_value_string_utf8(env, value, nullptr, 0, &size);
-  std::string text(size, '\0');
-  napi_get_value_string_utf8(env, value, &text[0], size + 1, &size);
-  return text;
-}
-
 // All units of a text in one: which bits it needs.
 char16_t BitsOf(const char16_t* text, size_t length) {
   char16_t all = 0;
@@ -141,18 +103,19 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                      environment);
 }
 
-// new Channel(fd, handler, state, { limits of lib/limits.js, refusedEncodings, endStall, disabled, wire, ack?, nack?, trace });
-// trace names the peer in the wire log, '' means none.
+// new Channel(fd, handler, state, options of options.h)
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
-  fw_options_t options = ReadOptions(info[3]);
+  options_.Read(info.Env(), info[3]);
+  batch_.joins = options_.joins;
+  batch_.keeps_bodies = options_.keeps_bodies;
   ReadHandler(info[1]);
   int status =
       UV_ECANCELED; // the Worker is being terminated: the descriptor stays with the environment
   int fd = info[0].As<Napi::Number>().Int32Value();
   state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
   state_data_ = state_.Value().Data();
-  if (!IsEmpty() && CanCall()) status = Open(fd, options);
+  if (!IsEmpty() && CanCall()) status = Open(fd);
   if (status < 0) {
     DropHandler();
     ThrowOpenError(info.Env(), status);
@@ -163,41 +126,13 @@ Channel::Channel(const Napi::CallbackInfo& info)
   Ref(); // an open channel is not collected
 }
 
-fw_options_t Channel::ReadOptions(napi_value given) {
-  napi_env env = Env();
-  fw_options_t options = {};
-  options.max_message_size = static_cast<uint64_t>(NumberAt(env, given, "maxMessageSize"));
-  options.max_queue_bytes = static_cast<uint64_t>(NumberAt(env, given, "maxQueueBytes"));
-  options.credit_bytes = static_cast<uint64_t>(NumberAt(env, given, "creditBytes"));
-  options.credit_handles = BitsAt(env, given, "creditHandles");
-  options.refused_types = BitsAt(env, given, "refusedTypes");
-  options.refused_encodings = BitsAt(env, given, "refusedEncodings");
-  options.end_stall_ms = BitsAt(env, given, "endStall");
-  options.exit_stall_ms = BitsAt(env, given, "exitStall");
-  options.exit_total_ms = BitsAt(env, given, "exitTotal");
-  options.disabled = BitsAt(env, given, "disabled");
-  options.low_latency =
-      BitsAt(env, given, "lowLatency") != 0 && (options.disabled & kDisableSpinning) == 0;
-  batch_.joins = (options.disabled & kDisableJoining) == 0;
-  batch_.keeps_bodies = (options.disabled & kDisableExternal) == 0;
-  trace_name_ = TextAt(env, given, "trace");
-  options.trace_name = trace_name_.c_str();
-  options.wire = static_cast<fw_wire_t>(BitsAt(env, given, "wire"));
-  if (options.wire == FW_WIRE_NATIVE) return options;
-  ack_ = BytesAt(env, given, "ack"); // the payloads of Node's acknowledgements
-  nack_ = BytesAt(env, given, "nack");
-  options.ack = {ack_.data(), ack_.size()};
-  options.nack = {nack_.data(), nack_.size()};
-  return options;
-}
-
 // As far as they can be had: Call() makes do without.
 void Channel::ReadHandler(napi_value handler) {
   napi_env env = Env();
   napi_value name = nullptr;
   napi_create_reference(env, handler, 1, &handler_);
   for (int i = 0; i < kMethodCount; i++)
-    napi_create_reference(env, Get(env, handler, kMethods[i]), 1, &methods_[i]);
+    napi_create_reference(env, GetProperty(env, handler, kMethods[i]), 1, &methods_[i]);
   napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
   napi_async_init(env, handler, name, &context_);
 }
@@ -213,14 +148,14 @@ void Channel::DropHandler() {
   context_ = nullptr;
 }
 
-int Channel::Open(int fd, const fw_options_t& options) {
+int Channel::Open(int fd) {
   fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
                               OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
                               OnEnd,     OnClosed,  nullptr};
-  if (!trace_name_.empty()) callbacks.on_trace = OnTrace;
+  if (!options_.trace_name.empty()) callbacks.on_trace = OnTrace;
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(Env(), &loop);
-  return fw_channel_open(loop, fd, &options, &callbacks, this, &core_);
+  return fw_channel_open(loop, fd, &options_.core, &callbacks, this, &core_);
 }
 
 void Channel::ThrowOpenError(Napi::Env env, int status) {

@@ -10,6 +10,7 @@
 #include "../forkwire.h"
 #include "batch.h"
 #include "environment.h"
+#include "options.h"
 
 class Channel : public Napi::ObjectWrap<Channel> {
 public:
@@ -63,10 +64,9 @@ private:
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
-  fw_options_t ReadOptions(napi_value given);
   void ReadHandler(napi_value handler);
   void DropHandler();
-  int Open(int fd, const fw_options_t& options);
+  int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.
   enum Method { kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
@@ -84,10 +84,8 @@ private:
 
   Environment* environment_;
   fw_channel_t* core_ = nullptr;
+  Options options_;
   Batch batch_;
-  std::string trace_name_;
-  std::vector<uint8_t> ack_;
-  std::vector<uint8_t> nack_;
   std::vector<char16_t> wide_; // of one text, while it is encoded
   std::vector<uint8_t> narrow_;
   napi_ref handler_ = nullptr;
