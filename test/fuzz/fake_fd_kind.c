@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "world.h"
 
@@ -77,8 +78,16 @@ int world_open(fw_fd_kind_t kind, int listening) {
   return add((uint32_t)n_sockets++, APPLICATION);
 }
 
+/* Shared memory of src/core/segment.c: the kernel's own. */
+static int is_real(int fd) {
+  return fd >= 0 && fd < FIRST_FD;
+}
+
 uint32_t world_socket(int fd) {
-  return find_open(fd)->socket;
+  if (!is_real(fd)) return find_open(fd)->socket;
+  if (n_sockets == MAX_FDS) world_fail("too many sockets");
+  sockets[n_sockets] = (socket_t){.kind = FW_FD_OTHER};
+  return (uint32_t)n_sockets++;
 }
 
 void world_adopt(int fd) {
@@ -130,7 +139,9 @@ int fw_fd_identify(int fd, fw_fd_info_t* ret_info) {
 }
 
 void fw_fd_close(int* fd) {
-  if (*fd >= 0) {
+  if (is_real(*fd)) {
+    close(*fd);
+  } else if (*fd >= 0) {
     entry_t* entry = find(*fd);
     if (entry->holder == CLOSED) world_fail("the core closed a descriptor twice");
     if (entry->holder != CORE) world_fail("the core closed the application's descriptor");
