@@ -2,6 +2,7 @@
 # Fuzzes what reads bytes of a peer, with AddressSanitizer and UBSan:
 #   fuzz.sh [SECONDS] [TARGET...]      the time (60 by default) is shared equally
 #   fuzz.sh --runs N [TARGET...]       N executions of each
+#   fuzz.sh --coverage [TARGET...]     what the inputs reach that were learned so far, by file (llvm-cov)
 # FUZZ_MAX_LEN bounds the inputs, 512 bytes by default: long ones take their time.
 # A target is test/fuzz/<name>_fuzz.c with the files that its `// fuzz-sources:` lines name, from the seeds in
 # test/fuzz/corpus/<name>. What is found is in build/fuzz, and so is what was learned, for the next time.
@@ -11,7 +12,12 @@ cd "$(dirname "$0")/.."
 limit=(-max_total_time)
 amount=60
 runs=
-if [ "${1:-}" = --runs ]; then
+is_coverage=
+if [ "${1:-}" = --coverage ]; then
+  is_coverage=1
+  runs=0
+  shift
+elif [ "${1:-}" = --runs ]; then
   runs=$2
   shift 2
 elif [[ "${1:-}" =~ ^[0-9]+$ ]]; then
@@ -37,6 +43,11 @@ export ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=4
 
 flags=(-std=c11 -D_GNU_SOURCE -g -O1 -fno-sanitize-recover=undefined -Isrc -isystem "$include")
 sanitizers=address,undefined
+objects_in=$out/objects
+if [ -n "$is_coverage" ]; then
+  flags+=(-fprofile-instr-generate -fcoverage-mapping)
+  objects_in=$out/coverage
+fi
 
 sources_of() { # target: one a line
   echo "test/fuzz/$1_fuzz.c"
@@ -45,13 +56,13 @@ sources_of() { # target: one a line
 
 object_of() { # source
   local name=${1//\//-}
-  echo "$out/objects/${name%.c}.o"
+  echo "$objects_in/${name%.c}.o"
 }
 
 # Each file once, though most targets share it.
 compile_all() {
   local sources source job jobs=()
-  mkdir -p "$out/objects"
+  mkdir -p "$objects_in"
   mapfile -t sources < <(for name in "${targets[@]}"; do sources_of "$name"; done | sort -u)
   for source in "${sources[@]}"; do
     clang "${flags[@]}" -fsanitize="fuzzer-no-link,$sanitizers" -c "$source" -o "$(object_of "$source")" &
@@ -63,15 +74,26 @@ compile_all() {
   for job in "${jobs[@]}"; do wait "$job" || return; done
 }
 
+# Lines and branches of the core that the target's inputs reach.
+report_coverage() { # target, program, sources
+  local name=$1 program=$2
+  shift 2
+  llvm-profdata merge -o "$objects_in/$name.profdata" "$objects_in/$name.profraw" || return
+  llvm-cov report "$program" -instr-profile="$objects_in/$name.profdata" "$@" |
+    awk '/src\/core/ || /^TOTAL/ { print $1, "regions", $4, "lines", $10, "branches", $13 }'
+}
+
 fuzz() {
-  local name=$1 program=$out/$1_fuzz seeds=test/fuzz/corpus/$1 found=$out/corpus/$1 source objects=()
+  local name=$1 program=$objects_in/$1_fuzz seeds=test/fuzz/corpus/$1 found=$out/corpus/$1 sources source objects=()
   mkdir -p "$found"
-  for source in $(sources_of "$name"); do objects+=("$(object_of "$source")"); done
-  clang -fsanitize="fuzzer,$sanitizers" "${objects[@]}" -o "$program" || return
+  mapfile -t sources < <(sources_of "$name")
+  for source in "${sources[@]}"; do objects+=("$(object_of "$source")"); done
+  clang "${flags[@]}" -fsanitize="fuzzer,$sanitizers" "${objects[@]}" -o "$program" || return
   local folders=("$found")
   [ -d "$seeds" ] && folders+=("$seeds")
-  "$program" "${limit[@]}" -max_len="${FUZZ_MAX_LEN:-512}" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-    -entropic=0 -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}"
+  LLVM_PROFILE_FILE=$objects_in/$name.profraw "$program" "${limit[@]}" -max_len="${FUZZ_MAX_LEN:-512}" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+    -entropic=0 -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}" || return
+  [ -z "$is_coverage" ] || report_coverage "$name" "$program" "${sources[@]}"
 }
 
 compile_all
