@@ -234,6 +234,7 @@ static void on_timer(uv_timer_t* timer) {
   report_progress(channel);
   fw__channel_report_batch(channel);
   fw__channel_advance(channel);
+  fw__channel_give_up_late(channel); /* only here, behind that last look */
 }
 
 /* ------------------------------------------------------- the peer's process */

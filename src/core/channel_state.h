@@ -158,6 +158,8 @@ void fw__channel_do_close(fw_channel_t* channel);
 int fw__channel_may_end(const fw_channel_t* channel);
 /* Goes on with an end as far as it can; called after everything that may matter to it. */
 void fw__channel_advance(fw_channel_t* channel);
+/* Gives up what an end of ours waits for, if its time is over: behind a last look at what has come. */
+void fw__channel_give_up_late(fw_channel_t* channel);
 /* Nobody will take anything from us any more: what was not written is dropped, handles are returned. */
 void fw__channel_return_everything(fw_channel_t* channel);
 

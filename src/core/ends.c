@@ -110,8 +110,6 @@ void fw__channel_advance(fw_channel_t* channel) {
   if (channel->end_wanted && !channel->end_laid) fw__channel_write(channel);
   if (channel->is_own_end && !channel->end_reported) {
     if (!is_outstanding(channel)) report_end(channel, FW_END_OWN);
-    else if (channel->deadline != 0 && channel->deadline <= fw__channel_now_ms(channel))
-      give_up_waiting(channel);
   }
   if (channel->is_closing) return;
   if (channel->node != NULL && channel->is_own_end && channel->end_reported) {
@@ -120,6 +118,13 @@ void fw__channel_advance(fw_channel_t* channel) {
   }
   if (channel->peer_end_settled) finish(channel);
   fw__channel_update_poll(channel);
+}
+
+void fw__channel_give_up_late(fw_channel_t* channel) {
+  if (channel->is_closing || !channel->is_own_end || channel->end_reported) return;
+  if (channel->deadline == 0 || channel->deadline > fw__channel_now_ms(channel)) return;
+  give_up_waiting(channel);
+  fw__channel_advance(channel);
 }
 
 int fw_channel_end(fw_channel_t* channel) {

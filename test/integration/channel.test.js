@@ -226,6 +226,26 @@ describe('the channel of the core', () => {
     assert.deepEqual(b.lines, []);
   });
 
+  it('looks at all that has come before it gives an answer up, also behind descriptors', async () => {
+    const [a, b] = pair({ endStall: 100 });
+    const fd = await tcpDescriptor();
+    a.send('handed over', { fd, token: 7 });
+    await b.waitFor('message');
+    for (let i = 0; i < 3; i++) {
+      b.send('another', { fd, token: i });
+      b.call('writeOut'); // in a set of its own, behind which a read ends
+    }
+    fs.closeSync(b.call('adopt', 1));
+    b.call('taken', 1);
+    b.call('writeOut');
+    a.call('end');
+    const end = performance.now() + 200;
+    while (performance.now() < end); // the answer is there, and nobody looks
+    await a.waitFor('end');
+    const told = a.lines.filter((line) => /^(settled|end)/.test(line));
+    assert.deepEqual(told, ['settled 7 taken 0', 'end own']);
+  });
+
   it('gives a stopped reader up after the stall limit, once', () => {
     const [ours, theirs] = addon.socketPair();
     const a = open(ours, { exitStall: 100 });
