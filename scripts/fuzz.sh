@@ -91,8 +91,9 @@ fuzz() {
   clang "${flags[@]}" -fsanitize="fuzzer,$sanitizers" "${objects[@]}" -o "$program" || return
   local folders=("$found")
   [ -d "$seeds" ] && folders+=("$seeds")
-  LLVM_PROFILE_FILE=$objects_in/$name.profraw "$program" "${limit[@]}" -max_len="${FUZZ_MAX_LEN:-512}" -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-    -entropic=0 -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}" || return
+  LLVM_PROFILE_FILE=$objects_in/$name.profraw "$program" "${limit[@]}" \
+    -max_len="${FUZZ_MAX_LEN:-512}" -timeout=10 -rss_limit_mb=2048 -verbosity=0 -entropic=0 \
+    -print_final_stats=1 -artifact_prefix="$out/$name-" "${folders[@]}" || return
   [ -z "$is_coverage" ] || report_coverage "$name" "$program" "${sources[@]}"
 }
 

@@ -7,6 +7,7 @@
 //   measures               [{ what, target }]: see measures.js
 //   count, fixed, multiple operations of the first slice; whether of every slice; a divisor of their number
 //   quickCount             instead of a fixed count in --quick
+//   slices, warmTime       of a round, and ms before the first, instead of run.js's
 //   children, forkOptions  how many (1), and fork()'s options
 //   cpus                   run both processes on these (a list for taskset)
 //   busy                   processes that keep the processors busy meanwhile

@@ -110,8 +110,8 @@ Channel::Channel(const Napi::CallbackInfo& info)
   batch_.joins = options_.joins;
   batch_.keeps_bodies = options_.keeps_bodies;
   ReadHandler(info[1]);
-  int status =
-      UV_ECANCELED; // the Worker is being terminated: the descriptor stays with the environment
+  // So it stays while the Worker is being terminated: the descriptor is still the environment's.
+  int status = UV_ECANCELED;
   int fd = info[0].As<Napi::Number>().Int32Value();
   state_ = Napi::Persistent(info[2].As<Napi::Float64Array>());
   state_data_ = state_.Value().Data();
