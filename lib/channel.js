@@ -122,12 +122,12 @@ class Channel {
 
   /** What the addon calls. */
   #handler() {
-    const inContext =
-      (method) =>
-      (...args) =>
-        this.#resource.runInAsyncScope(method, this, ...args);
+    const inContext = (method) => (end) => this.#resource.runInAsyncScope(method, this, end);
+    const onBatch = this.#onBatch;
     return {
-      onBatch: inContext(this.#onBatch),
+      onItems: (...items) => this.#inbox.keep(items),
+      onBatch: (events, ...items) =>
+        this.#resource.runInAsyncScope(onBatch, this, events, items),
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
       onClosed: inContext(() => this.#madeTraffic?.arrivals.giveUpWrites()),
@@ -229,16 +229,16 @@ class Channel {
   // -------------------------------------------------------------- receiving
 
   /** What one read brought: what the peer says of handles and counts first, so that no message is ahead of it. */
-  #onBatch(messages, events) {
+  #onBatch(events, items) {
     if (events) this.#applyEvents(events);
     this.#onProgress();
-    if (messages) this.#inbox.receive(messages, (cause) => this.#onBadMessage(cause));
+    this.#inbox.receive(items, this.#onBadMessage);
   }
 
-  #onBadMessage(cause) {
+  #onBadMessage = (cause) => {
     this.#failure = this.#error('ERR_FORKWIRE_BAD_MESSAGE', cause.message, cause);
     this.#native.rejectMessage();
-  }
+  };
 
   #applyEvents(events) {
     for (let i = 0; i < events.length; i += 4) {

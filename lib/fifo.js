@@ -18,6 +18,7 @@ class Fifo {
   }
 
   shift() {
+    if (this.#items.length === 1) return this.#items.pop(); // the head, and its array is kept
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
     if (this.#head * 2 > this.#items.length) {

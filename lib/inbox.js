@@ -66,6 +66,7 @@ class Inbox {
   #runInContext;
   #interpret;
   #arrived = new Fifo(); // runs that no turn looked at yet
+  #kept = []; // items of the batch that is just being read
   #parked = new Fifo(); // runs of user messages that wait for a listener, or behind a handle that is not usable yet
   #state;
   #isWaiting = false; // for that handle
@@ -76,7 +77,7 @@ class Inbox {
    * @param state Float64Array that is shared with `native`
    * @param arrivals () => what makes objects of handles
    * @param clusterWorker looks at internal messages first
-   * @param runInContext (function, receiver): in the channel's async context
+   * @param runInContext (function, receiver): in the channel's async context, in which receive() is called
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
   constructor(target, native, state, arrivals, clusterWorker, runInContext, interpret = null) {
@@ -89,15 +90,28 @@ class Inbox {
     this.#interpret = interpret;
   }
 
-  /** A batch, flat, as src/binding/batch.h describes it. What came before something that cannot be decoded is
-   * delivered; then `onBad(error)` is called. */
+  /** Items of a batch, flat, as src/binding/batch.h describes them, of which more will come. */
+  keep(items) {
+    this.#kept = this.#kept.concat(items);
+  }
+
+  /** The last of a batch. What came before something that cannot be decoded is delivered; then `onBad(error)` is called. */
   receive(items, onBad) {
+    const all = this.#withKept(items);
+    if (all.length === 0) return; // events only
     try {
-      this.#decode(items);
+      this.#decode(all);
     } catch (error) {
       onBad(error);
     }
-    this.#schedule();
+    if (this.#beginSchedule()) process.nextTick(runInTick, this);
+  }
+
+  #withKept(items) {
+    if (this.#kept.length === 0) return items;
+    const all = this.#kept.concat(items);
+    this.#kept = [];
+    return all;
   }
 
   #decode(items) {
@@ -152,11 +166,16 @@ class Inbox {
 
   /** Deliveries happen in a tick of their own: a listener that throws then stops nothing, as in stock. */
   #schedule() {
-    if (this.#isScheduled) return;
+    if (this.#beginSchedule()) this.#runInContext(scheduleRun, this);
+  }
+
+  /** Whether it is not scheduled already. */
+  #beginSchedule() {
+    if (this.#isScheduled) return false;
     this.#isScheduled = true;
     this.#state[STATE.SCHEDULED] = 1;
     this.#settle();
-    this.#runInContext(scheduleRun, this);
+    return true;
   }
 
   /** Tells the addon what changed, unless it is about to look by itself. */

@@ -56,15 +56,17 @@ async function freshSlice(workload, subject, count) {
 
 /** How many operations of a subject take `sliceTime` ms of processor time: on a busy machine the wall clock would make slices too
  * short to be worth anything. Each subject has its own number: with stock's, slices of what is ten times faster would be
- * over before its code and data are back in the processor's caches. */
+ * over before its code and data are back in the processor's caches. A workload whose operations take long has a longer
+ * `sliceTime` of its own. */
 async function calibrate(workload, driver, { sliceTime, isQuick }) {
   let { count } = workload;
   const multiple = workload.multiple ?? 1;
   if (isQuick && workload.quickCount) return workload.quickCount;
   if (workload.fixed) return count;
+  const wantedTime = 1000 * ((!isQuick && workload.sliceTime) || sliceTime);
   for (let i = 0; i < 3; i++) {
     const { cpu } = await slice(driver, count);
-    const wanted = Math.min(MAX_COUNT, (count * sliceTime * 1000) / cpu, count * 10);
+    const wanted = Math.min(MAX_COUNT, (count * wantedTime) / cpu, count * 10);
     count = Math.max(1, Math.round(wanted / multiple)) * multiple;
   }
   return count;

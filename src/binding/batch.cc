@@ -119,12 +119,11 @@ napi_value Copy(napi_env env, const uint8_t* bytes, size_t size) {
 void Batch::Open(napi_env env) {
   if (scope_ != nullptr) return;
   napi_open_handle_scope(env, &scope_);
-  napi_create_array(env, &messages_);
-  length_ = 0;
 }
 
+// An argument, since an element that is set through Node-API costs several times as much.
 void Batch::Push(napi_env env, napi_value value) {
-  napi_set_element(env, messages_, length_++, value);
+  arguments_.push_back(value != nullptr ? value : Undefined(env));
 }
 
 void Batch::PushNumber(napi_env env, double number) {
@@ -162,8 +161,7 @@ void Batch::Add(napi_env env, const fw_message_t& message) {
   if (message.handle != nullptr) code |= kHasHandle;
   if (message.lane == FW_LANE_INTERNAL) code |= kInternal;
   PushNumber(env, code);
-  napi_value value = Decode(env, message, keeps_bodies);
-  Push(env, value != nullptr ? value : Undefined(env));
+  Push(env, Decode(env, message, keeps_bodies));
   PushNumber(env, static_cast<double>(message.cost));
   if (message.handle != nullptr) PushHandle(env, *message.handle);
 }
@@ -184,29 +182,39 @@ void Batch::AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c) {
   events_.push_back({type, a, b, c});
 }
 
-void Batch::Take(napi_env env, napi_value* ret_messages, napi_value* ret_events) {
-  *ret_messages = *ret_events = Undefined(env);
-  if (scope_ != nullptr) {
-    EndRun(env);
-    *ret_messages = messages_;
-  }
-  if (events_.empty()) return;
+napi_value Batch::TakeEvents(napi_env env) {
+  if (events_.empty()) return Undefined(env);
   uint32_t i = 0;
-  napi_create_array_with_length(env, events_.size() * 4, ret_events);
+  napi_value events = nullptr;
+  napi_create_array_with_length(env, events_.size() * 4, &events);
   for (const EventRecord& event : events_) {
     bool has_key = event.type == kCounts;
     napi_value a = has_key ? BigInt(env, event.a) : Number(env, static_cast<double>(event.a));
-    napi_set_element(env, *ret_events, i++, Number(env, event.type));
-    napi_set_element(env, *ret_events, i++, a);
-    napi_set_element(env, *ret_events, i++, Number(env, static_cast<double>(event.b)));
-    napi_set_element(env, *ret_events, i++, Number(env, event.c));
+    napi_set_element(env, events, i++, Number(env, event.type));
+    napi_set_element(env, events, i++, a);
+    napi_set_element(env, events, i++, Number(env, static_cast<double>(event.b)));
+    napi_set_element(env, events, i++, Number(env, event.c));
   }
   events_.clear();
+  return events;
+}
+
+const std::vector<napi_value>& Batch::TakeItems() {
+  taken_.assign(arguments_.begin() + 1, arguments_.end());
+  arguments_.resize(1);
+  return taken_;
+}
+
+const std::vector<napi_value>& Batch::Take(napi_env env) {
+  EndRun(env);
+  arguments_[0] = TakeEvents(env);
+  return arguments_;
 }
 
 void Batch::Finish(napi_env env) {
   if (scope_ != nullptr) napi_close_handle_scope(env, scope_);
   scope_ = nullptr;
+  arguments_.resize(1);
   sizes_.clear();
   run_ends_.clear();
 }

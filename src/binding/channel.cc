@@ -29,7 +29,7 @@ enum {
   kCosts = 11
 }; // of the state array, as in lib/state.js
 
-const char* const kMethods[] = {"onBatch", "onProgress", "onEnd", "onClosed"};
+const char* const kMethods[] = {"onItems", "onBatch", "onProgress", "onEnd", "onClosed"};
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -202,6 +202,16 @@ void Channel::Call(Method method, size_t n_args, const napi_value* args) {
     napi_fatal_exception(env, error);
 }
 
+// JavaScript keeps them until onBatch(): nothing else runs, as it would behind Call().
+void Channel::HandItemsOver() {
+  const std::vector<napi_value>& items = batch_.TakeItems();
+  napi_value handler;
+  napi_value function;
+  if (napi_get_reference_value(Env(), handler_, &handler) != napi_ok) return;
+  if (napi_get_reference_value(Env(), methods_[kOnItems], &function) != napi_ok) return;
+  napi_call_function(Env(), handler, function, items.size(), items.data(), nullptr);
+}
+
 void Channel::SetHolding(bool is_holding) {
   if (is_holding == is_holding_) return;
   is_holding_ = is_holding;
@@ -240,7 +250,9 @@ bool Channel::CanCall() const {
 
 void Channel::OnMessage(void* data, const fw_message_t* message) {
   Channel* channel = static_cast<Channel*>(data);
-  if (channel->CanCall()) channel->batch_.Add(channel->Env(), *message);
+  if (!channel->CanCall()) return;
+  channel->batch_.Add(channel->Env(), *message);
+  if (channel->batch_.IsFull()) channel->HandItemsOver();
 }
 
 void Channel::OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason) {
@@ -279,12 +291,11 @@ void Channel::OnBatch(void* data) {
   {
     // Scopes close in reverse order, and that of the batch has been open since its first message.
     Napi::HandleScope scope(env);
-    napi_value args[2];
-    channel->batch_.Take(env, &args[0], &args[1]);
+    const std::vector<napi_value>& arguments = channel->batch_.Take(env);
     channel->UpdateState();
     channel->SetHolding(true);
     channel->state_data_[kInBatch] = 1;
-    channel->Call(kOnBatch, 2, args);
+    channel->Call(kOnBatch, arguments.size(), arguments.data());
     channel->state_data_[kInBatch] = 0;
     channel->Settle();
   }

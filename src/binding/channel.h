@@ -69,8 +69,9 @@ private:
   int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.
-  enum Method { kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
+  enum Method { kOnItems, kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
   void Call(Method method, size_t n_args, const napi_value* args);
+  void HandItemsOver();
   void Settle();
   void SetHolding(bool is_holding);
   bool CanCall() const;

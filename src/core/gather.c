@@ -3,19 +3,21 @@
 #include "wire.h"
 
 #define GATHER_SIZE 16384        /* bytes of one turn that leave together */
-#define GATHER_NS 50000          /* a send that comes later leaves at once */
+#define GATHER_NS 50000          /* since the last write: a send that comes later leaves at once */
 #define GATHER_HANDLES_NS 500000 /* the same with handles, which take longer */
+#define STREAM_NS 100000         /* the same in a stream over several turns */
 #define STREAM_TURNS 8 /* in a row, with a send so soon behind the last write: more will come */
 #define STREAM_MS 1    /* what waits over turns leaves by then, whatever the loop does */
-
-static uint64_t gather_ns(const fw_channel_t* channel) {
-  return channel->ledger.queued_head != NULL ? GATHER_HANDLES_NS : GATHER_NS;
-}
 
 /* While sends follow each other that fast, over turns of a loop that does not sleep, they need not leave in their own turn. */
 static int is_streaming(const fw_channel_t* channel) {
   return channel->n_stream_turns > STREAM_TURNS && channel->ledger.queued_head == NULL &&
          !channel->end_wanted && !channel->options.low_latency;
+}
+
+static uint64_t gather_ns(const fw_channel_t* channel) {
+  if (channel->ledger.queued_head != NULL) return GATHER_HANDLES_NS;
+  return is_streaming(channel) ? STREAM_NS : GATHER_NS;
 }
 
 /* Whether it waits for others, which a write costs less with. */
@@ -52,7 +54,7 @@ void fw__channel_gather(fw_channel_t* channel) {
 int fw__channel_is_between_turns(const fw_channel_t* channel) {
   return !channel->is_scheduled && is_streaming(channel) && channel->gathered_at != 0 &&
          uv_backend_timeout(channel->poll.loop) == 0 &&
-         uv_hrtime() - channel->last_write <= GATHER_NS;
+         uv_hrtime() - channel->last_write <= STREAM_NS;
 }
 
 int fw_channel_gathers(const fw_channel_t* channel) {

@@ -77,6 +77,27 @@ describe('a received message', () => {
   });
 });
 
+describe('the messages of a child that exited meanwhile', () => {
+  // Texts that are not ASCII come one by one, and all of them in one batch: the rest is read when the exit is noticed.
+  it('all come in order, however many they are', async () => {
+    const count = 5000;
+    const child = forkFunction({ with: [count] }, (n) => {
+      for (let i = 0; i < n; i++) process.send(`\u00e9 ${i}`);
+      process.disconnect();
+    });
+    const received = [];
+    child.on('message', (message) => received.push(message));
+    const hasExited = exited(child);
+    await once(child, 'spawn');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+    await hasExited;
+    assert.deepEqual(
+      received,
+      numbers(count).map((i) => `\u00e9 ${i}`),
+    );
+  });
+});
+
 describe('a listener that throws', () => {
   const COUNT = 200; // so many fit the socket of a stopped child, in stock as well
 
