@@ -126,8 +126,7 @@ class Channel {
     const onBatch = this.#onBatch;
     return {
       onItems: (...items) => this.#inbox.keep(items),
-      onBatch: (events, ...items) =>
-        this.#resource.runInAsyncScope(onBatch, this, events, items),
+      onBatch: (events, ...items) => this.#resource.runInAsyncScope(onBatch, this, events, items),
       onProgress: inContext(this.#onProgress),
       onEnd: inContext(this.#onEnd),
       onClosed: inContext(() => this.#madeTraffic?.arrivals.giveUpWrites()),

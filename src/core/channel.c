@@ -201,9 +201,12 @@ static void on_prepare(uv_prepare_t* prepare) {
     write_gathered(channel);
   }
   report_progress(channel);
+  channel->early_bytes = 0;
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
+  fw_read_queue_release_held(&channel->in);
   fw__channel_report_batch(channel);
+  fw__channel_watch_missing(channel);
   fw__channel_advance(channel);
 }
 

@@ -51,6 +51,9 @@ struct fw_channel_s {
   size_t read_size;  /* bytes that the next read asks for at most */
   int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
+  uint64_t
+      early_read; /* uv_hrtime() of the last look for acknowledgements while JavaScript sends */
+  uint64_t early_bytes; /* that such looks brought in this turn */
   fw_spin_t spin;
 
   /* Writing. */
@@ -117,6 +120,8 @@ static inline uint32_t fw__next_wait(uint32_t wait) {
 /* Reads what is there until `budget` bytes or `n_messages` came, and what one read brings beyond; without reporting
  * the batch. With FW_NO_LIMIT also behind descriptors. Whether the stream ended. */
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages);
+/* JavaScript is sending, and handles wait for others to land: reads what says so. Messages wait for the end of the turn. */
+void fw__channel_read_acknowledgements(fw_channel_t* channel);
 /* A message came, on either wire. */
 void fw__channel_on_message(void* data, const fw_message_t* message);
 /* For fw_read_queue_give_up_missing(). */

@@ -33,11 +33,18 @@ static int is_to_wait(fw_channel_t* channel) {
   return is_streaming(channel);
 }
 
+/* A handle that was sent may not leave before others have landed. */
+static int is_window_full(const fw_channel_t* channel) {
+  const fw_sent_t* next = channel->ledger.queued_head;
+  return next != NULL && channel->node == NULL && !fw_ledger_has_credit(&channel->ledger, next);
+}
+
 void fw__channel_gather(fw_channel_t* channel) {
   if (channel->is_synchronous) {
     fw_channels_flush(&channel, 1);
     return;
   }
+  if (is_window_full(channel)) fw__channel_read_acknowledgements(channel);
   if (!is_to_wait(channel)) {
     fw__channel_write(channel);
   } else if (channel->gathered_at == 0) {

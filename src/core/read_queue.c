@@ -156,7 +156,7 @@ static int is_held_up(const fw_read_queue_t* queue, fw_lane_t which) {
 }
 
 static int must_wait(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
-  return is_held_up(queue, which) || is_missing(queue, inbound);
+  return queue->is_paused || is_held_up(queue, which) || is_missing(queue, inbound);
 }
 
 /* A small message that waits behind another. Kept alone, an empty one would take many times its credit. */
@@ -250,6 +250,7 @@ static void release_lane(fw_read_queue_t* queue, fw_lane_t which) {
 }
 
 void fw_read_queue_release_held(fw_read_queue_t* queue) {
+  if (queue->is_paused) return;
   release_lane(queue, FW_LANE_INTERNAL);
   if (queue->lanes[FW_LANE_INTERNAL].held_head == NULL) release_lane(queue, FW_LANE_USER);
 }

@@ -77,6 +77,7 @@ typedef struct fw_read_queue_s {
   int hello_seen;
   int peer_ended; /* set by the owner at END */
   int dropping;   /* messages are credited and dropped */
+  int is_paused;  /* complete messages are held, whatever they came with */
   fw_violation_t violation;
 } fw_read_queue_t;
 
@@ -89,7 +90,7 @@ size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]);
 /* `size` bytes were put there, and `set` came with them: it is taken over, and empty afterwards. Handles whatever
  * is complete. 0, UV_EPROTO (queue->violation says why) or UV_ENOMEM. */
 int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set);
-/* Reports messages whose missing descriptor came, or which were refused. */
+/* Reports messages whose missing descriptor came, or which were refused, or which came while `is_paused` was set. */
 void fw_read_queue_release_held(fw_read_queue_t* queue);
 /* No descriptor is free, and some are held by messages behind the missing one, which nobody can take before that: up to
  * `count` of those go missing as well, the last ones first. How many. */

@@ -4,6 +4,9 @@
 #include "wire.h"
 
 #define READ_MIN ((size_t)4 << 10)
+#define EARLY_READ_NS \
+  500000 /* between two looks for acknowledgements in a turn that goes on sending */
+#define EARLY_BUDGET ((size_t)256 << 10) /* bytes, in one turn */
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
 #define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
 
@@ -61,6 +64,21 @@ int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {
     if (!is_more_likely(size, room, n_messages == FW_NO_LIMIT)) return 0;
   }
   return 0;
+}
+
+/* A turn that sends more handles than may be open would otherwise keep the peer waiting until it is over. Messages cannot be
+ * reported while JavaScript is in a call of its own: they are held, and so is what they may take. */
+void fw__channel_read_acknowledgements(fw_channel_t* channel) {
+  uint64_t now = uv_hrtime();
+  if (channel->is_eof || channel->is_broken || channel->early_bytes >= EARLY_BUDGET) return;
+  if (now - channel->early_read < EARLY_READ_NS) return;
+  channel->early_read = now;
+  uint64_t before = channel->bytes_read;
+  channel->in.is_paused = 1;
+  if (fw__channel_read(channel, EARLY_BUDGET, FW_NO_LIMIT)) channel->is_eof = 1;
+  channel->in.is_paused = 0;
+  channel->early_bytes += channel->bytes_read - before;
+  fw__channel_schedule(channel, 1);
 }
 
 void fw__channel_on_message(void* data, const fw_message_t* message) {

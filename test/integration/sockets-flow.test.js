@@ -4,7 +4,10 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
 const {
   close,
   connect,
@@ -47,6 +50,46 @@ function answer() {
     process.send(socket ? `${message} with a socket` : message);
   });
 }
+
+describe('more handles than may be on their way, sent in one turn of the loop', () => {
+  const count = 3 * HANDLE_CREDIT;
+
+  itIsBetter('all arrive before it ends, and answers to them wait in order', async function () {
+    this.timeout(20_000);
+    const file = path.join(os.tmpdir(), `forkwire-${process.pid}-${Date.now()}`);
+    const child = forkFunction({ with: [count, file] }, (n, name) => {
+      let got = 0;
+      process.on('message', (message, handle) => {
+        if (!handle) return;
+        handle.close();
+        process.send(message);
+        if (++got === n) require('node:fs').writeFileSync(name, '');
+      });
+      process.send('up');
+    });
+    await nextMessage(child);
+    const server = await listen();
+    const [socket, client] = await connectedPair(server);
+    const answers = messagesOf(child, count);
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    for (let i = 0; i < count; i++) child.send(i, socket._handle);
+    const end = Date.now() + 10_000;
+    while (!fs.existsSync(file) && Date.now() < end) {
+      child.send('and so on');
+      Atomics.wait(clock, 0, 0, 2);
+    }
+    assert.ok(fs.existsSync(file));
+    fs.unlinkSync(file);
+    assert.deepEqual(
+      await answers,
+      Array.from({ length: count }, (_, i) => i),
+    );
+    socket.destroy();
+    client.destroy();
+    await close(server);
+    await leave(child);
+  });
+});
 
 describe('messages with and without handles', () => {
   // Which of 300 have one: neither regular nor random.

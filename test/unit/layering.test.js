@@ -33,7 +33,7 @@ const CORE = {
   flush: { headers: CHANNEL, uv: ['uv_hrtime'] },
   descendant: { headers: CHANNEL, uv: [] },
   ends: { headers: CHANNEL, uv: [] },
-  reading: { headers: CHANNEL, uv: [] },
+  reading: { headers: CHANNEL, uv: ['uv_hrtime'] },
   gather: { headers: CHANNEL, uv: ['uv_hrtime', 'uv_backend_timeout'] },
   missing: { headers: CHANNEL, uv: [] },
   counts: { headers: CHANNEL, uv: [] },
