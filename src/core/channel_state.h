@@ -159,6 +159,8 @@ int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
 
 /* ends.c */
+/* Nothing is handed to a listener any more, and END has not left. */
+int fw__channel_delivers_no_more(const fw_channel_t* channel);
 /* Whether END may leave now. */
 int fw__channel_may_end(const fw_channel_t* channel);
 /* Goes on with an end as far as it can; called after everything that may matter to it. */

@@ -260,6 +260,7 @@ void fw__control_lay(void* data) {
   fw_ledger_t* ledger = &channel->ledger;
   lay_landed(channel);
   if (!channel->end_laid) {
+    if (fw__channel_delivers_no_more(channel)) fw_ledger_drop_all(ledger);
     if (ledger->n_refused > 0) lay_refused(channel);
     if (ledger->n_taken > 0 && !fw__channel_may_end(channel)) lay_ranges(channel, FW_KIND_TAKEN);
     while (channel->n_counts > 0) lay_counts(channel);

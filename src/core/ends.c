@@ -6,9 +6,13 @@
 
 #define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
 
+int fw__channel_delivers_no_more(const fw_channel_t* channel) {
+  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0;
+}
+
 int fw__channel_may_end(const fw_channel_t* channel) {
-  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
-         channel->ledger.n_adopted == 0 && fw__wire_is_laid(channel);
+  return fw__channel_delivers_no_more(channel) && channel->ledger.n_adopted == 0 &&
+         fw__wire_is_laid(channel);
 }
 
 static void report_end(fw_channel_t* channel, fw_end_t end) {

@@ -491,6 +491,18 @@ void fw_ledger_discard(fw_ledger_t* ledger, uint64_t id) {
   if (entry != NULL) remove_received(ledger, entry, FW_STATE_REFUSED);
 }
 
+void fw_ledger_drop(fw_ledger_t* ledger, uint64_t id) {
+  const fw_received_t* entry = fw_ledger_find(ledger, id);
+  if (entry != NULL && !entry->asked) fw_ledger_refuse(ledger, id, FW_REFUSED_ENDING);
+}
+
+void fw_ledger_drop_all(fw_ledger_t* ledger) {
+  for (size_t i = ledger->n_received; i > 0; i--) {
+    const fw_received_t* entry = &ledger->received[i - 1];
+    if (entry->state != FW_STATE_ADOPTED) fw_ledger_drop(ledger, entry->id);
+  }
+}
+
 void fw_ledger_discard_all(fw_ledger_t* ledger) {
   for (size_t i = ledger->n_received; i > 0; i--) {
     fw_received_t* entry = &ledger->received[i - 1];

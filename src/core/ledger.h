@@ -160,6 +160,11 @@ int fw_ledger_take(fw_ledger_t* ledger, uint64_t id);
 int fw_ledger_refuse(fw_ledger_t* ledger, uint64_t id, uint32_t reason);
 /* Closes one without telling the peer: our END tells it. */
 void fw_ledger_discard(fw_ledger_t* ledger, uint64_t id);
+/* This end delivers nothing any more, and has not said END: closes one and tells the peer, since others may wait for it to make
+ * room. One that was asked for stays until the peer has answered. */
+void fw_ledger_drop(fw_ledger_t* ledger, uint64_t id);
+/* The same with all that arrived and were not adopted. */
+void fw_ledger_drop_all(fw_ledger_t* ledger);
 /* All that arrived and were not adopted. */
 void fw_ledger_discard_all(fw_ledger_t* ledger);
 /* Every handle up to this arrived or was answered. */

@@ -128,15 +128,14 @@ static void report(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inboun
 }
 
 static void drop(fw_read_queue_t* queue, fw_lane_t which, const fw_inbound_t* inbound) {
-  if (inbound->has_handle && !inbound->refused)
-    fw_ledger_discard(queue->ledger, inbound->handle_id);
+  if (inbound->has_handle && !inbound->refused) fw_ledger_drop(queue->ledger, inbound->handle_id);
   if (inbound->mapped != NULL) fw_mapped_drop(inbound->mapped);
   queue->lanes[which].credited += inbound->cost;
 }
 
 /* What is there of a message in pieces; the rest is dropped as it comes. */
 static void drop_partial(fw_read_queue_t* queue, fw_lane_in_t* lane) {
-  if (lane->partial.has_handle) fw_ledger_discard(queue->ledger, lane->partial.handle_id);
+  if (lane->partial.has_handle) fw_ledger_drop(queue->ledger, lane->partial.handle_id);
   free(lane->partial.data);
   lane->partial.data = NULL;
   lane->partial.capacity = 0;
@@ -374,7 +373,7 @@ static const char* receive_handle(fw_read_queue_t* queue, fw_lane_t which, const
   message->has_handle = 1;
   message->handle_id = frame->id;
   message->refused = (uint8_t)refused;
-  if (queue->dropping) fw_ledger_discard(queue->ledger, frame->id);
+  if (queue->dropping) fw_ledger_drop(queue->ledger, frame->id);
   if (message->block.flags & FW_HANDLE_WRITES_PENDING)
     return fw_ledger_writes_pending(queue->ledger, frame->id);
   return NULL;
@@ -556,8 +555,8 @@ static const char* read_handle_fd(fw_read_queue_t* queue, const fw_frame_t* fram
   int fd = -1;
   const char* rule = claim(queue, &fd);
   if (rule != NULL) return rule;
-  if (queue->dropping) { /* what it was for is gone */
-    fw_fd_close(&fd);
+  if (queue->dropping && fw_ledger_find(queue->ledger, frame->id) == NULL) {
+    fw_fd_close(&fd); /* what it was for is gone */
     return NULL;
   }
   rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);

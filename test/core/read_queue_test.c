@@ -593,7 +593,9 @@ static void an_answer_to_one_that_was_dropped_is_closed(void) {
   CHECK(a->channel->peer_ended);
   CHECK_EQUAL(ledger(a)->n_resend, 0);
   CHECK_EQUAL(ledger(b)->n_received, 0);
-  CHECK_EQUAL(a->n_outcomes, 0);
+  CHECK_EQUAL(a->n_outcomes, 1); /* the third, which was not asked for */
+  CHECK_EQUAL(a->outcomes[0].outcome, FW_OUTCOME_RETURNED);
+  CHECK_EQUAL(a->outcomes[0].reason, FW_REFUSED_ENDING);
   fw_ledger_return_all(ledger(a));
   CHECK_EQUAL(a->n_outcomes, 3);
   end();

@@ -163,6 +163,9 @@ static int has_discarded(int end) {
 
 /* ---------------------------------------------------------------- operations */
 
+/* Of both ends; 0: as many as usual. A small one makes senders look for acknowledgements. */
+static uint32_t handle_credit;
+
 static void open_party(party_t* party, int end) {
   static const fw_callbacks_t callbacks = {.on_message = on_message,
                                            .on_settled = on_settled,
@@ -178,6 +181,7 @@ static void open_party(party_t* party, int end) {
   fw_options_t options = {.end_stall_ms = END_STALL_MS,
                           .exit_stall_ms = EXIT_STALL_MS,
                           .exit_total_ms = EXIT_TOTAL_MS,
+                          .credit_handles = handle_credit,
                           .disabled = FW_DISABLE_SEGMENTS};
   memset(party, 0, sizeof(*party));
   party->end = end;
@@ -464,6 +468,7 @@ static void run(void) {
   world_segment_size = 32768;
   world_write_room = world_read_size = world_fd_room = NO_LIMIT;
   world_is_short = 0;
+  handle_credit = choose(&choices, 2) * choose(&choices, 4);
   for (int i = 0; i < 2; i++) open_party(&parties[i], i);
   while (!choices_are_over(&choices)) {
     if (choices.bytes == NULL) choices.left--;

@@ -24,8 +24,12 @@ void fw__channel_note_progress(fw_channel_t* channel) {
   (void)channel;
 }
 
+int fw__channel_delivers_no_more(const fw_channel_t* channel) {
+  return channel->end_wanted && !channel->end_laid;
+}
+
 int fw__channel_may_end(const fw_channel_t* channel) {
-  return channel->end_wanted && !channel->end_laid && channel->ledger.n_adopted == 0 &&
+  return fw__channel_delivers_no_more(channel) && channel->ledger.n_adopted == 0 &&
          fw_write_queue_is_laid(&channel->out);
 }
 

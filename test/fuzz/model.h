@@ -184,6 +184,8 @@ static inline void check_outcome(const send_t* sent, fw_outcome_t outcome, uint3
     check(sent->is_moved && !sent->is_delivered && sent->id == 0, "CLOSED, but it left");
   if (outcome != FW_OUTCOME_RETURNED) return;
   if (reason == FW_REFUSED_MISMATCH) check(sent->is_mismatch, "refused, but as declared");
+  else if (reason == FW_REFUSED_ENDING)
+    check(sides[1 - sent->end].is_over && !sent->is_taken, "refused by one that is not ending");
   else if (reason != 0) check(sent->refused == reason, "refused for another reason");
   else check(may_be_returned(sent), "RETURNED without need");
 }

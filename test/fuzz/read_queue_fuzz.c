@@ -21,8 +21,12 @@ void fw__channel_note_progress(fw_channel_t* ended) {
   (void)ended;
 }
 
+int fw__channel_delivers_no_more(const fw_channel_t* ended) {
+  return may_end && !ended->end_laid;
+}
+
 int fw__channel_may_end(const fw_channel_t* ended) {
-  return may_end && !ended->end_laid && ended->ledger.n_adopted == 0 &&
+  return fw__channel_delivers_no_more(ended) && ended->ledger.n_adopted == 0 &&
          fw_write_queue_is_laid(&ended->out);
 }
 

@@ -468,3 +468,30 @@ describe('two processes that send each other more handles than the credit', () =
     await leave(child);
   });
 });
+
+describe('two processes that disconnect with more handles to send than the credit', () => {
+  itIsBetter('do not wait for each other', async function () {
+    this.timeout(10_000);
+    const options = { credit: { handles: 2 }, with: [10] };
+    const child = forkFunction(options, (count) => {
+      const server = require('node:net').createServer();
+      server.listen(0, '127.0.0.1', () => {
+        process.send('up');
+        process.once('message', () => {
+          for (let i = 0; i < count; i++) process.send(i, server);
+          process.disconnect();
+          server.close();
+        });
+      });
+    });
+    await nextMessage(child);
+    const server = await listen();
+    const start = Date.now();
+    child.send('go');
+    for (let i = 0; i < 10; i++) child.send(i, server);
+    child.disconnect();
+    assert.deepEqual(await exited(child), { code: 0, signal: null });
+    assert.ok(Date.now() - start < 3000, `${Date.now() - start} ms`);
+    await close(server);
+  });
+});
