@@ -92,7 +92,7 @@ class Inbox {
 
   /** Items of a batch, flat, as src/binding/batch.h describes them, of which more will come. */
   keep(items) {
-    this.#kept = this.#kept.concat(items);
+    this.#kept.push(...items);
   }
 
   /** The last of a batch. What came before something that cannot be decoded is delivered; then `onBad(error)` is called. */
@@ -109,7 +109,8 @@ class Inbox {
 
   #withKept(items) {
     if (this.#kept.length === 0) return items;
-    const all = this.#kept.concat(items);
+    const all = this.#kept;
+    all.push(...items);
     this.#kept = [];
     return all;
   }

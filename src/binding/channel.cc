@@ -209,7 +209,9 @@ void Channel::HandItemsOver() {
   napi_value function;
   if (napi_get_reference_value(Env(), handler_, &handler) != napi_ok) return;
   if (napi_get_reference_value(Env(), methods_[kOnItems], &function) != napi_ok) return;
-  napi_call_function(Env(), handler, function, items.size(), items.data(), nullptr);
+  napi_value error;
+  if (napi_call_function(Env(), handler, function, items.size(), items.data(), nullptr) != napi_ok)
+    napi_get_and_clear_last_exception(Env(), &error); // the environment is ending
 }
 
 void Channel::SetHolding(bool is_holding) {

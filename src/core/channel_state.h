@@ -51,9 +51,8 @@ struct fw_channel_s {
   size_t read_size;  /* bytes that the next read asks for at most */
   int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
-  uint64_t
-      early_read; /* uv_hrtime() of the last look for acknowledgements while JavaScript sends */
-  uint64_t early_bytes; /* that such looks brought in this turn */
+  uint64_t early_read;  /* uv_hrtime() of the last read while JavaScript was sending */
+  uint64_t early_bytes; /* that such reads brought in this turn */
   fw_spin_t spin;
 
   /* Writing. */
@@ -159,6 +158,8 @@ int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
 
 /* ends.c */
+/* The peer takes nothing any more: whoever sends hears so. */
+void fw__channel_accept_no_more(fw_channel_t* channel);
 /* Nothing is handed to a listener any more, and END has not left. */
 int fw__channel_delivers_no_more(const fw_channel_t* channel);
 /* Whether END may leave now. */

@@ -68,6 +68,12 @@ static const char* read_writes_done(fw_channel_t* channel, const fw_frame_t* fra
   return rule;
 }
 
+/* An end that drops handles drops what else it is sent, too: who hears of one that came back is not to send it there again. */
+static const char* read_refused(fw_channel_t* channel, uint64_t id, uint32_t reason) {
+  if (reason == FW_REFUSED_ENDING) fw__channel_accept_no_more(channel);
+  return fw_ledger_on_refused(&channel->ledger, id, reason);
+}
+
 static const char* read_end(fw_channel_t* channel, const fw_frame_t* frame,
                             const uint8_t* payload) {
   const char* rule = fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
@@ -92,7 +98,7 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       fw__channel_note_progress(channel);
       return fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
     case FW_KIND_REFUSED:
-      return fw_ledger_on_refused(&channel->ledger, frame->id, fw_get_u32(payload));
+      return read_refused(channel, frame->id, fw_get_u32(payload));
     case FW_KIND_RESEND:
       return fw_ledger_on_resend(&channel->ledger, payload, frame->size / 8);
     case FW_KIND_WRITES_DONE:

@@ -7,12 +7,12 @@
 #define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
 
 int fw__channel_delivers_no_more(const fw_channel_t* channel) {
-  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0;
+  return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
+         channel->ledger.n_adopted == 0;
 }
 
 int fw__channel_may_end(const fw_channel_t* channel) {
-  return fw__channel_delivers_no_more(channel) && channel->ledger.n_adopted == 0 &&
-         fw__wire_is_laid(channel);
+  return fw__channel_delivers_no_more(channel) && fw__wire_is_laid(channel);
 }
 
 static void report_end(fw_channel_t* channel, fw_end_t end) {
@@ -25,11 +25,15 @@ static void report_end(fw_channel_t* channel, fw_end_t end) {
 }
 
 /* From here on nothing is accepted any more, also by those who hear of what comes back. */
-static void begin_ending(fw_channel_t* channel) {
-  channel->end_wanted = 1;
+void fw__channel_accept_no_more(fw_channel_t* channel) {
   if (channel->is_ending_told) return;
   channel->is_ending_told = 1;
   channel->callbacks.on_ending(channel->data);
+}
+
+static void begin_ending(fw_channel_t* channel) {
+  channel->end_wanted = 1;
+  fw__channel_accept_no_more(channel);
 }
 
 /* Nobody will take anything from us any more. */
@@ -62,7 +66,9 @@ static void settle_eof(fw_channel_t* channel) {
                  : channel->is_own_end ? FW_END_OWN
                  : channel->peer_ended ? FW_END_PEER
                                        : FW_END_DIED;
-  if (!channel->is_violated) {
+  if (channel->is_violated) {
+    fw_read_queue_release_held(&channel->in); /* came before what was wrong */
+  } else {
     fw_read_queue_give_up_missing(&channel->in, fw__channel_on_lost);
     fw__channel_report_batch(channel);
     if (channel->holds > 0 || channel->is_closing) return;
@@ -151,7 +157,7 @@ int fw_channel_end(fw_channel_t* channel) {
 
 void fw_channel_peer_died(fw_channel_t* channel) {
   if (channel->is_closing) return;
-  fw__channel_read(channel, DRAIN_BUDGET, FW_NO_LIMIT);
+  if (!channel->is_eof) fw__channel_read(channel, DRAIN_BUDGET, FW_NO_LIMIT);
   channel->is_eof = 1;
   fw__channel_report_batch(channel);
   if (!channel->is_closing) fw__channel_advance(channel);

@@ -66,6 +66,6 @@ int fw__channel_is_between_turns(const fw_channel_t* channel) {
 
 int fw_channel_gathers(const fw_channel_t* channel) {
   return channel->wrote_this_turn && !channel->is_synchronous && !channel->is_broken &&
-         !channel->end_wanted && channel->options.max_queue_bytes == 0 &&
-         !fw__channel_is_too_large(channel, FW_TEXT_MAX);
+         !channel->end_wanted && !channel->is_ending_told &&
+         channel->options.max_queue_bytes == 0 && !fw__channel_is_too_large(channel, FW_TEXT_MAX);
 }

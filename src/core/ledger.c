@@ -367,9 +367,12 @@ static int is_as_declared(int fd, uint64_t inode, uint8_t kind, uint8_t type) {
   return 1;
 }
 
+/* Ascending: the sender hears of them in the order in which it sent them. */
 static void note_refused(fw_ledger_t* ledger, uint64_t id, uint32_t reason) {
-  ledger->refused[ledger->n_refused].id = id;
-  ledger->refused[ledger->n_refused++].reason = reason;
+  size_t i = ledger->n_refused++;
+  for (; i > 0 && ledger->refused[i - 1].id > id; i--) ledger->refused[i] = ledger->refused[i - 1];
+  ledger->refused[i].id = id;
+  ledger->refused[i].reason = reason;
 }
 
 /* Those that are answered but not reported use the peer's credit as well, so that every list

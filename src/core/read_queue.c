@@ -165,9 +165,11 @@ typedef struct {
   uint8_t encoding;
 } packed_t;
 
-static int is_packable(const fw_lane_in_t* lane, const fw_inbound_t* inbound) {
-  return lane->held_tail != NULL && !inbound->has_handle && inbound->mapped == NULL &&
-         inbound->size <= INLINE_MAX;
+/* Only behind what came last of all: it has no number of its own. */
+static int is_packable(const fw_read_queue_t* queue, const fw_lane_in_t* lane,
+                       const fw_inbound_t* inbound) {
+  return lane->held_tail != NULL && lane->held_tail->number == queue->n_held &&
+         !inbound->has_handle && inbound->mapped == NULL && inbound->size <= INLINE_MAX;
 }
 
 static int pack(fw_buffer_t* behind, const fw_inbound_t* inbound) {
@@ -198,8 +200,9 @@ static void release_packed(fw_read_queue_t* queue, fw_lane_t which, fw_buffer_t*
 }
 
 /* Keeps the message; copies its data if that lies in the read buffer. 0 or UV_ENOMEM. */
-static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound) {
-  if (is_packable(lane, inbound)) return pack(&lane->held_tail->behind, inbound);
+static int hold(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbound) {
+  fw_lane_in_t* lane = &queue->lanes[which];
+  if (is_packable(queue, lane, inbound)) return pack(&lane->held_tail->behind, inbound);
   fw_held_t* held = calloc(1, sizeof(*held));
   if (held == NULL) return UV_ENOMEM;
   held->message = *inbound;
@@ -214,6 +217,7 @@ static int hold(fw_lane_in_t* lane, fw_inbound_t* inbound) {
     }
     memcpy(held->message.data, inbound->data, inbound->size);
   }
+  held->number = ++queue->n_held;
   if (lane->held_tail != NULL) lane->held_tail->next = held;
   else lane->held_head = held;
   lane->held_tail = held;
@@ -231,27 +235,37 @@ static int complete(fw_read_queue_t* queue, fw_lane_t which, fw_inbound_t* inbou
     drop(queue, which, inbound);
     return 0;
   }
-  if (must_wait(queue, which, inbound)) return hold(&queue->lanes[which], inbound);
+  if (must_wait(queue, which, inbound)) return hold(queue, which, inbound);
   report(queue, which, inbound);
   return 0;
 }
 
-static void release_lane(fw_read_queue_t* queue, fw_lane_t which) {
-  fw_lane_in_t* lane = &queue->lanes[which];
-  while (lane->held_head != NULL && !is_missing(queue, &lane->held_head->message)) {
-    fw_held_t held = held_pop(lane);
-    if (is_gone(queue, &held.message)) lane->credited += held.message.cost;
-    else report(queue, which, &held.message);
-    release_packed(queue, which, &held.behind);
-    held_free(&held);
-  }
-  credit_partial(lane);
+/* The lane whose turn it is: that of the older message, but an internal one passes a user one that waits for its descriptor. */
+static fw_lane_t next_held_lane(fw_read_queue_t* queue) {
+  const fw_held_t* user = queue->lanes[FW_LANE_USER].held_head;
+  const fw_held_t* internal = queue->lanes[FW_LANE_INTERNAL].held_head;
+  if (internal == NULL) return FW_LANE_USER;
+  if (user == NULL || user->number > internal->number) return FW_LANE_INTERNAL;
+  return is_missing(queue, &user->message) ? FW_LANE_INTERNAL : FW_LANE_USER;
+}
+
+static void release_first(fw_read_queue_t* queue, fw_lane_t which) {
+  fw_held_t held = held_pop(&queue->lanes[which]);
+  if (is_gone(queue, &held.message)) queue->lanes[which].credited += held.message.cost;
+  else report(queue, which, &held.message);
+  release_packed(queue, which, &held.behind);
+  held_free(&held);
 }
 
 void fw_read_queue_release_held(fw_read_queue_t* queue) {
   if (queue->is_paused) return;
-  release_lane(queue, FW_LANE_INTERNAL);
-  if (queue->lanes[FW_LANE_INTERNAL].held_head == NULL) release_lane(queue, FW_LANE_USER);
+  for (;;) {
+    fw_lane_t which = next_held_lane(queue);
+    const fw_held_t* head = queue->lanes[which].held_head;
+    if (head == NULL || is_missing(queue, &head->message)) break;
+    release_first(queue, which);
+  }
+  for (int i = 0; i < FW_N_LANES; i++) credit_partial(&queue->lanes[i]);
 }
 
 static int can_give_up(fw_read_queue_t* queue, const fw_inbound_t* message) {

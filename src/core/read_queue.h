@@ -32,6 +32,7 @@ typedef struct fw_inbound_s {
 
 struct fw_held_s {
   fw_held_t* next;
+  uint64_t number; /* in the order of arrival, over both lanes */
   fw_inbound_t message;
   fw_buffer_t behind; /* small messages without a handle that came behind it, packed */
 };
@@ -75,9 +76,10 @@ typedef struct fw_read_queue_s {
   uint64_t max_message_size;
   uint32_t refused_encodings; /* 1 << fw_encoding_t */
   int hello_seen;
-  int peer_ended; /* set by the owner at END */
-  int dropping;   /* messages are credited and dropped */
-  int is_paused;  /* complete messages are held, whatever they came with */
+  int peer_ended;  /* set by the owner at END */
+  int dropping;    /* messages are credited and dropped */
+  uint64_t n_held; /* in all */
+  int is_paused;   /* complete messages are held, whatever they came with */
   fw_violation_t violation;
 } fw_read_queue_t;
 

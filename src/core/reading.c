@@ -4,8 +4,7 @@
 #include "wire.h"
 
 #define READ_MIN ((size_t)4 << 10)
-#define EARLY_READ_NS \
-  500000 /* between two looks for acknowledgements in a turn that goes on sending */
+#define EARLY_READ_NS 500000             /* between two of those while JavaScript is sending */
 #define EARLY_BUDGET ((size_t)256 << 10) /* bytes, in one turn */
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
 #define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
@@ -79,6 +78,9 @@ void fw__channel_read_acknowledgements(fw_channel_t* channel) {
   channel->in.is_paused = 0;
   channel->early_bytes += channel->bytes_read - before;
   fw__channel_schedule(channel, 1);
+  /* The loop may be past the prepare phase: the timer keeps it from sleeping before the next one. */
+  if (channel->gathered_at == 0) channel->gathered_at = fw__channel_now_ms(channel);
+  fw__channel_update_timer(channel);
 }
 
 void fw__channel_on_message(void* data, const fw_message_t* message) {

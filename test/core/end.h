@@ -17,13 +17,16 @@ void fw__channel_note_progress(fw_channel_t* channel) {
   (void)channel;
 }
 
+void fw__channel_accept_no_more(fw_channel_t* channel) {
+  (void)channel;
+}
+
 int fw__channel_delivers_no_more(const fw_channel_t* channel) {
-  return channel->end_wanted && !channel->end_laid;
+  return channel->end_wanted && !channel->end_laid && channel->ledger.n_adopted == 0;
 }
 
 int fw__channel_may_end(const fw_channel_t* channel) {
-  return fw__channel_delivers_no_more(channel) && channel->ledger.n_adopted == 0 &&
-         fw_write_queue_is_laid(&channel->out);
+  return fw__channel_delivers_no_more(channel) && fw_write_queue_is_laid(&channel->out);
 }
 
 typedef struct {

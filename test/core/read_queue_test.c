@@ -384,7 +384,7 @@ static void user_messages_wait_behind_internal_ones_that_do(void) {
   fw_ledger_ask_missing(ledger(b), 1);
   end_pump(a, b);
   CHECK_EQUAL(b->n_got, 3);
-  CHECK(b->got[0].handle.id == 1 && end_got_text(b, 1, "i") && end_got_text(b, 2, "u"));
+  CHECK(b->got[0].handle.id == 1 && end_got_text(b, 1, "u") && end_got_text(b, 2, "i"));
   fw_ledger_ask_missing(ledger(b), 1);
   end_pump(a, b);
   CHECK_EQUAL(b->got[3].handle.id, 2);

@@ -195,6 +195,7 @@ static void send_one(party_t* party, fw_lane_t lane, int has_handle) {
   fw_handle_out_t handle;
   const fw_channel_t* channel = party->channel;
   if (channel == NULL || channel->is_closing || channel->end_wanted || party->is_ended) return;
+  if (party->is_ending_told) return;
   if (n_sends == MAX_SENDS) return;
   send_t* sent = new_send(party->end, lane, has_handle, &handle);
   const fw_handle_out_t* given = has_handle ? &handle : NULL;

@@ -21,13 +21,16 @@ void fw__channel_note_progress(fw_channel_t* ended) {
   (void)ended;
 }
 
+void fw__channel_accept_no_more(fw_channel_t* ended) {
+  (void)ended;
+}
+
 int fw__channel_delivers_no_more(const fw_channel_t* ended) {
-  return may_end && !ended->end_laid;
+  return may_end && !ended->end_laid && ended->ledger.n_adopted == 0;
 }
 
 int fw__channel_may_end(const fw_channel_t* ended) {
-  return fw__channel_delivers_no_more(ended) && ended->ledger.n_adopted == 0 &&
-         fw_write_queue_is_laid(&ended->out);
+  return fw__channel_delivers_no_more(ended) && fw_write_queue_is_laid(&ended->out);
 }
 
 static void touch(const uint8_t* bytes, size_t size) {

@@ -469,6 +469,24 @@ describe('two processes that send each other more handles than the credit', () =
   });
 });
 
+describe('handles that a child does not take before it disconnects', () => {
+  itIsBetter('come back in order, and not while it may be sent to', async () => {
+    const child = forkFunction(() => {
+      setTimeout(() => process.disconnect(), 300); // what came until then waits for a listener
+    });
+    const server = await listen();
+    const returned = [];
+    child.on('undelivered', (message) => returned.push([message, child.connected]));
+    for (let i = 0; i < 5; i++) child.send(i, server);
+    assert.deepEqual(await exited(child), { code: 0, signal: null });
+    assert.deepEqual(
+      returned,
+      [0, 1, 2, 3, 4].map((i) => [i, false]),
+    );
+    await close(server);
+  });
+});
+
 describe('two processes that disconnect with more handles to send than the credit', () => {
   itIsBetter('do not wait for each other', async function () {
     this.timeout(10_000);
