@@ -7,7 +7,7 @@ const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const { forkFunction } = require('../helpers/fork-fixture');
-const { itIsBetter, spawn } = require('../helpers/subject');
+const { itIsBetter, itWith, spawn } = require('../helpers/subject');
 const { nextMessage } = require('../helpers/events');
 const { functionArgs } = require('../helpers/run');
 const { killUnnoticed } = require('../helpers/stopped');
@@ -100,7 +100,7 @@ describe('large messages', () => {
     await checkEach(forkDigester());
   });
 
-  itIsBetter(
+  itWith('segments')(
     'travel in shared memory, mapped once on each side and without descriptors',
     async () => {
       const child = forkDigester();
@@ -129,7 +129,7 @@ describe('large messages', () => {
     },
   );
 
-  itIsBetter(
+  itWith('segments')(
     'do not change while they are kept, and are given back when they are collected',
     async () => {
       const child = forkDigester();
@@ -184,24 +184,27 @@ describe('large messages', () => {
     await once(child, 'exit');
   });
 
-  it('count in what send() returns, and in callbacks: they come when the peer has seen the message', async () => {
-    const child = forkDigester();
-    await digestOf(child, randomBytes(SIZE));
-    await digestOf(child, randomBytes(SIZE));
-    let isCalled = false;
-    const answered = nextMessage(child);
-    assert.equal(
-      child.send(randomBytes(SIZE), (error) => {
-        assert.equal(error, null);
-        isCalled = true;
-      }),
-      false,
-    );
-    await answered;
-    await until(() => isCalled);
-    child.disconnect();
-    await once(child, 'exit');
-  });
+  itWith('segments', it)(
+    'count in what send() returns, and in callbacks: they come when the peer has seen the message',
+    async () => {
+      const child = forkDigester();
+      await digestOf(child, randomBytes(SIZE));
+      await digestOf(child, randomBytes(SIZE));
+      let isCalled = false;
+      const answered = nextMessage(child);
+      assert.equal(
+        child.send(randomBytes(SIZE), (error) => {
+          assert.equal(error, null);
+          isCalled = true;
+        }),
+        false,
+      );
+      await answered;
+      await until(() => isCalled);
+      child.disconnect();
+      await once(child, 'exit');
+    },
+  );
 
   it('keep their order with small ones', async () => {
     const child = forkFunction(advanced, () => {
@@ -281,7 +284,7 @@ describe('large messages where memory or descriptors are short', () => {
 });
 
 describe('the death of one side', () => {
-  itIsBetter('leaves no shared memory behind: the receiver', async () => {
+  itWith('segments')('leaves no shared memory behind: the receiver', async () => {
     const child = forkDigester();
     for (let i = 0; i < 4; i++) await digestOf(child, { body: randomBytes(SIZE), keep: true });
     assert.ok(segmentsOf(process.pid) > 0);
@@ -292,7 +295,7 @@ describe('the death of one side', () => {
     await until(() => segmentsOf(process.pid) === 0);
   });
 
-  itIsBetter('leaves what arrived readable: the sender', async () => {
+  itWith('segments')('leaves what arrived readable: the sender', async () => {
     const child = forkFunction(advanced, () => {
       const bytes = Buffer.alloc(700_000, 7);
       let left = 4;

@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const net = require('node:net');
 const v8 = require('node:v8');
 const { forkRawPeer, startRawParent } = require('../fixtures/protocol-peer');
+const { isDisabled } = require('../../lib/features');
 const { functionArgs } = require('../helpers/run');
 const { until } = require('../helpers/until');
 
@@ -76,7 +77,7 @@ for (const { name, open } of ROLES) {
           magic: 'forkwire',
           lowest: 1,
           highest: 1,
-          features: 1, // segments
+          features: isDisabled('segments') ? 0 : 1,
         },
       );
       assert.ok(size >= 32 && size <= 256);
