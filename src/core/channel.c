@@ -409,14 +409,10 @@ uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size
   return fw__wire_begin(channel, lane, max_size, handle);
 }
 
-static int accepts(const fw_channel_t* channel) {
-  return !channel->is_closing && !channel->end_wanted && !channel->is_ending_told;
-}
-
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
                       const fw_handle_out_t* handle) {
   size_t whole = size + (handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size);
-  if (!accepts(channel)) return UV_EPIPE;
+  if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
   if (fw__channel_is_too_large(channel, whole)) return UV_EMSGSIZE;
   if (is_queue_full(channel, lane, whole)) return UV_ENOBUFS;
   int status = fw__wire_commit(channel, lane, encoding, size, handle);
@@ -433,7 +429,7 @@ static int queue_text(fw_channel_t* channel, const uint8_t* text, size_t size) {
 
 int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t size) {
   const uint8_t* end = texts + size;
-  if (!accepts(channel)) return UV_EPIPE;
+  if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
   while (texts <= end) {
     const uint8_t* stop = memchr(texts, '\n', (size_t)(end - texts));
     if (stop == NULL) stop = end;

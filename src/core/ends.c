@@ -24,7 +24,7 @@ static void report_end(fw_channel_t* channel, fw_end_t end) {
   channel->callbacks.on_end(channel->data, end);
 }
 
-/* From here on nothing is accepted any more, also by those who hear of what comes back. */
+/* Those who hear of what comes back are not to send it here again. What a turn sends that does not know it yet comes back, too. */
 void fw__channel_accept_no_more(fw_channel_t* channel) {
   if (channel->is_ending_told) return;
   channel->is_ending_told = 1;

@@ -87,6 +87,7 @@ static void on_ending(void* data) {
   if (sides[party->end].is_dead) return;
   check(!party->is_ending_told, "on_ending came twice");
   party->is_ending_told = 1;
+  if (!party->channel->end_wanted) return; /* the peer refused a handle, and its END is to come */
   check(fw_channel_begin(party->channel, FW_LANE_USER, 4, NULL) != NULL, "no memory");
   check(fw_channel_commit(party->channel, FW_LANE_USER, FW_ENCODING_BYTES, 4, NULL) == UV_EPIPE,
         "a send was accepted at the end");
