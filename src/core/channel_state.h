@@ -158,8 +158,8 @@ int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
 
 /* ends.c */
-/* The peer takes nothing any more: whoever sends hears so. */
-void fw__channel_accept_no_more(fw_channel_t* channel);
+/* The peer takes nothing any more: JavaScript hears so, before it hears of what comes back. */
+void fw__channel_tell_ending(fw_channel_t* channel);
 /* Nothing is handed to a listener any more, and END has not left. */
 int fw__channel_delivers_no_more(const fw_channel_t* channel);
 /* Whether END may leave now. */

@@ -70,7 +70,7 @@ static const char* read_writes_done(fw_channel_t* channel, const fw_frame_t* fra
 
 /* An end that drops handles drops what else it is sent, too: who hears of one that came back is not to send it there again. */
 static const char* read_refused(fw_channel_t* channel, uint64_t id, uint32_t reason) {
-  if (reason == FW_REFUSED_ENDING) fw__channel_accept_no_more(channel);
+  if (reason == FW_REFUSED_ENDING) fw__channel_tell_ending(channel);
   return fw_ledger_on_refused(&channel->ledger, id, reason);
 }
 

@@ -25,7 +25,7 @@ static void report_end(fw_channel_t* channel, fw_end_t end) {
 }
 
 /* Those who hear of what comes back are not to send it here again. What a turn sends that does not know it yet comes back, too. */
-void fw__channel_accept_no_more(fw_channel_t* channel) {
+void fw__channel_tell_ending(fw_channel_t* channel) {
   if (channel->is_ending_told) return;
   channel->is_ending_told = 1;
   channel->callbacks.on_ending(channel->data);
@@ -33,7 +33,7 @@ void fw__channel_accept_no_more(fw_channel_t* channel) {
 
 static void begin_ending(fw_channel_t* channel) {
   channel->end_wanted = 1;
-  fw__channel_accept_no_more(channel);
+  fw__channel_tell_ending(channel);
 }
 
 /* Nobody will take anything from us any more. */

@@ -17,7 +17,7 @@ void fw__channel_note_progress(fw_channel_t* channel) {
   (void)channel;
 }
 
-void fw__channel_accept_no_more(fw_channel_t* channel) {
+void fw__channel_tell_ending(fw_channel_t* channel) {
   (void)channel;
 }
 

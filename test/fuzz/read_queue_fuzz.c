@@ -21,7 +21,7 @@ void fw__channel_note_progress(fw_channel_t* ended) {
   (void)ended;
 }
 
-void fw__channel_accept_no_more(fw_channel_t* ended) {
+void fw__channel_tell_ending(fw_channel_t* ended) {
   (void)ended;
 }
 
