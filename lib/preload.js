@@ -2,6 +2,9 @@
 
 // The first thing a child with a native channel runs. Does nothing in Workers, which run preloads as well.
 
-if (process.env.FORKWIRE_CHANNEL !== undefined && require('./node-internals').isMainThread()) {
-  require('./child').takeChannel(__filename);
+if (process.env.FORKWIRE_CHANNEL !== undefined) {
+  const { load } = require('./loader');
+  if (load('./node-internals', module).isMainThread()) {
+    load('./child', module).takeChannel(__filename);
+  }
 }

@@ -9,11 +9,11 @@ const HOOK_VERSION = 1;
 
 const hasChannel = (options) => Array.isArray(options?.stdio) && options.stdio.includes('ipc');
 
-/** A file that needs the addon, or null where addons are forbidden (--permission, --no-addons): Node's own channel
- * has to do there. */
-function load(file) {
+/** The result of `loadFile`, which needs the addon, or null where addons are forbidden (--permission, --no-addons): Node's own
+ * channel has to do there. */
+function ifAllowed(loadFile) {
   try {
-    return require(file);
+    return loadFile();
   } catch (error) {
     if (error.cause?.code === 'ERR_DLOPEN_DISABLED') return null;
     throw error;
@@ -23,7 +23,7 @@ function load(file) {
 let ours;
 
 function loadOurs() {
-  ours ??= load('./spawn');
+  ours ??= ifAllowed(() => require('./spawn'));
   return ours;
 }
 
@@ -57,17 +57,24 @@ function hookFirstChild() {
   });
 }
 
-// As lib/preload.js: not in Workers, which run preloads as well.
-if (process.env.FORKWIRE_CHANNEL !== undefined && require('./node-internals').isMainThread()) {
-  require('./child').takeChannel(__filename);
-}
-
 /** Whether Node made a channel of its own. In a Worker this property is a getter that throws. */
 const hasNodeChannel = () => Boolean(Object.getOwnPropertyDescriptor(process, 'channel')?.value);
 
-if (hasNodeChannel() && load('./attach')) require('./child').takeNodeChannel();
+const isPreload = require.main === undefined;
 
-if (require.main === undefined) {
+/** A program's require() may be a test runner's, which has a registry of its own. */
+const load = (name) => (isPreload ? require('./loader').load(name, module) : require(name));
+
+function takeAnyChannel() {
+  if (!load('./node-internals').isMainThread()) return; // as lib/preload.js
+  const { takeChannel, takeNodeChannel } = load('./child');
+  takeChannel(__filename);
+  if (hasNodeChannel()) ifAllowed(takeNodeChannel);
+}
+
+if (process.env.FORKWIRE_CHANNEL !== undefined || hasNodeChannel()) takeAnyChannel();
+
+if (isPreload) {
   hookFirstChild();
 } else {
   // A program asks for it. Its module registry may be gone when the first child is started, as in test runners.

@@ -29,6 +29,41 @@ describe('a child that takes its channel', () => {
     assert.equal(stdout, 'undefined 0\n');
   });
 
+  it('shares what it loaded with a require() of forkwire, also as a parent itself', async () => {
+    const child = forkFunction({ with: [require.resolve('../../lib')] }, (lib) => {
+      const { fork } = require(lib);
+      const copies = new Set(
+        Object.keys(require.cache).filter((file) => /channel\.js$/.test(file)),
+      );
+      const grandchild = fork('-e', ["process.on('message', (it) => process.send(it))"]);
+      grandchild.send('there and back');
+      grandchild.once('message', (answer) => {
+        grandchild.disconnect();
+        process.send([answer, copies.size, process.listenerCount('exit')]);
+      });
+    });
+    const [seen] = await once(child, 'message');
+    assert.deepEqual(seen, ['there and back', 1, 1]); // a second copy would flush at the exit as well
+    await once(child, 'close');
+  });
+
+  it('names the files of forkwire in stack traces, as they are', async () => {
+    const child = forkFunction(() => {
+      try {
+        process.send(Symbol('x'));
+      } catch (error) {
+        process.send(error.stack);
+      }
+    });
+    const [stack] = await once(child, 'message');
+    const [, file, line] = /\((.*\/lib\/messages\.js):(\d+):/.exec(stack);
+    assert.match(
+      require('node:fs').readFileSync(file, 'utf8').split('\n')[line - 1],
+      /invalidArgType/,
+    );
+    await once(child, 'close');
+  });
+
   it('says why it cannot, and ends with 78; the parent hears ERR_FORKWIRE_NO_HELLO', async () => {
     const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
     const child = fork(fixture('idle.js'), [], { env, silent: true });

@@ -46,7 +46,7 @@ const ONLY_IN = [
   {
     file: 'attach.js',
     what: "'./binding' is required",
-    pattern: /require\(['"]\.\/binding(\.js)?['"]\)/,
+    pattern: /(require|load)\(['"]\.\/binding(\.js)?['"]\)/,
   },
   {
     file: 'node-internals.js',
