@@ -179,7 +179,7 @@ class Channel {
     const status = travel
       ? this.#sendWith(travel, lane, encoding, body)
       : this.#native.send(lane, encoding, body);
-    if (status < 0) this.#refused(status, options, callback);
+    if (status < 0) this.#refused(status, message, options, callback);
     else this.#accepted(lane, message, travel, options, callback);
     if (lane === LANE.INTERNAL && status >= 0) this.#clusterWorker.sent(message, sendHandle);
   }
@@ -203,12 +203,11 @@ class Channel {
       travel.detach();
     }
     this.#outbox.add(lane, callback, travel?.token);
-    const isUnheard = !hasCallback && !options.swallowErrors;
-    if (isUnheard && this.#outbox.isBroken)
-      this.#emitErrorLater(errors.errnoError(UV_EPIPE, 'write'));
+    if (!hasCallback && this.#outbox.isBroken)
+      this.#complain(errors.errnoError(UV_EPIPE, 'write'), message, options);
   }
 
-  #refused(status, options, callback) {
+  #refused(status, message, options, callback) {
     if (status === UV_EMSGSIZE) {
       throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     }
@@ -218,7 +217,13 @@ class Channel {
         ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
         : errors.errnoError(status, 'write');
     if (typeof callback === 'function') process.nextTick(callback, error);
-    else this.#emitErrorLater(error);
+    else this.#complain(error, message, options);
+  }
+
+  /** A message without a callback is lost. What the cluster module sends to a process that is dying is its own business, and
+   * may not end this one, where nobody listens for it: it hears 'disconnect'. */
+  #complain(error, message, options) {
+    if (!options.swallowErrors && !isOfCluster(message)) this.#emitErrorLater(error);
   }
 
   #emitErrorLater(error) {

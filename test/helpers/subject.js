@@ -12,8 +12,9 @@ const { fork, spawn } = isStock ? require('node:child_process') : require('../..
 /** In place of it(): a promise of forkwire that stock does not keep. */
 const itIsBetter = (...args) => (isStock ? it.skip : it)(...args);
 
-/** In place of it() or itIsBetter(): of a part of forkwire that FORKWIRE_DISABLE may switch off, and without which there is nothing
- * to test. */
-const itWith = (feature, usual = itIsBetter) => (isDisabled(feature) ? it.skip : usual);
+/** In place of it() or itIsBetter(): of a part of forkwire that FORKWIRE_DISABLE may switch off, or several, and without which
+ * there is nothing to test. */
+const itWith = (features, usual = itIsBetter) =>
+  [features].flat().some(isDisabled) ? it.skip : usual;
 
 module.exports = { fork, isStock, itIsBetter, itWith, spawn };

@@ -8,6 +8,7 @@ const v8 = require('node:v8');
 const { forkRawPeer, startRawParent } = require('../fixtures/protocol-peer');
 const { isDisabled } = require('../../lib/features');
 const { functionArgs } = require('../helpers/run');
+const { itWith } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
 const MIB = 1 << 20;
@@ -95,7 +96,7 @@ for (const { name, open } of ROLES) {
       await endByPeer(peer);
     });
 
-    it('exchange messages in every encoding', async () => {
+    itWith('plain-data', it)('exchange messages in every encoding', async () => {
       const peer = open(echo, { serialization: 'advanced' });
       const text = 'naïve — 日本 😀';
       const v8Value = { hex: v8.serialize(new Map([[1, 2n]])).toString('hex') };

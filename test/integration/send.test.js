@@ -271,6 +271,16 @@ describe('send()', () => {
       assert.equal(error.code, 'EPIPE');
     });
 
+    itIsBetter(
+      "emits no 'error' for a message of the cluster module, which sends without a callback",
+      async () => {
+        child.on('error', assert.fail);
+        child.send({ cmd: 'NODE_CLUSTER', act: 'newconn', seq: 1 });
+        await once(child, 'disconnect');
+        await new Promise(setImmediate);
+      },
+    );
+
     it('calls every callback of many messages with EPIPE, once, in order', async () => {
       const calls = [];
       for (let i = 0; i < 1000; i++) child.send(i, ({ code }) => calls.push([i, code]));
