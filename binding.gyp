@@ -58,6 +58,7 @@
         'src/core/segment.c',
         'src/core/segment_map.c',
         'src/core/segment_pool.c',
+        'src/core/slot.c',
         'src/core/read_queue.c',
         'src/core/write_queue.c',
         'src/core/control.c',

@@ -11,6 +11,7 @@
 const NATIVE = {
   segments: 1, // shared memory for large messages
   sndbuf: 2, // a larger SO_SNDBUF than the system's default
+  slots: 8, // with latency: 'low', answers in shared memory instead of the socket
   spinning: 4, // waiting for answers without sleeping, with latency: 'low'
   external: 1 << 16, // large Buffers over the memory in which they arrived
   joining: 1 << 17, // small JSON texts of one read are parsed together

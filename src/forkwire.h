@@ -163,6 +163,7 @@ typedef struct fw_callbacks_s {
 /* Optional parts. */
 #define FW_DISABLE_SEGMENTS 1 /* no shared memory, neither way */
 #define FW_DISABLE_SNDBUF 2   /* SO_SNDBUF stays what the system gives */
+#define FW_DISABLE_SLOTS 8    /* with low_latency: all goes over the socket */
 
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
 typedef struct fw_options_s {

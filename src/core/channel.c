@@ -274,6 +274,7 @@ static void free_channel(fw_channel_t* channel) {
   free(channel->peer_poll);
   fw_read_queue_free(&channel->in);
   fw_write_queue_free(&channel->out);
+  fw_slot_free(&channel->slot);
   fw__node_wire_free(channel->node);
   fw_ledger_free(&channel->ledger);
   free(channel->counts);
@@ -322,6 +323,7 @@ static void init_parts(fw_channel_t* channel) {
   fw_read_queue_init(&channel->in, &channel->ledger, &reads, channel);
   fw_write_queue_init(&channel->out, &channel->ledger, fw__control_lay, channel);
   if (channel->callbacks.on_trace != NULL) channel->out.on_frame = fw__trace_write;
+  channel->out.slot = &channel->in.slot;
   channel->peer.max_message_size = FW_MAX_MESSAGE_SIZE;
 }
 

@@ -6,6 +6,7 @@
 #include "../forkwire.h"
 #include "ledger.h"
 #include "read_queue.h"
+#include "slot.h"
 #include "write_queue.h"
 
 /* Sockets closed of one server, to be told in COUNTS. */
@@ -54,6 +55,8 @@ struct fw_channel_s {
   uint64_t early_read;  /* uv_hrtime() of the last read while JavaScript was sending */
   uint64_t early_bytes; /* that such reads brought in this turn */
   fw_spin_t spin;
+  fw_slot_t slot; /* where the peer leaves its answer while this end spins */
+  int owes_slot;  /* the peer is to be offered it */
 
   /* Writing. */
   int wrote_this_turn;

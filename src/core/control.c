@@ -17,9 +17,18 @@
 /* ---------------------------------------------------------------- incoming */
 
 static uint64_t features(const fw_channel_t* channel) {
-  int has_segments =
-      fw_segment_is_supported() && (channel->options.disabled & FW_DISABLE_SEGMENTS) == 0;
-  return has_segments ? FW_FEATURE_SEGMENTS : 0;
+  const fw_options_t* options = &channel->options;
+  uint64_t features = 0;
+  if (!fw_segment_is_supported()) return 0;
+  if ((options->disabled & FW_DISABLE_SEGMENTS) == 0) features |= FW_FEATURE_SEGMENTS;
+  if (options->low_latency && (options->disabled & FW_DISABLE_SLOTS) == 0)
+    features |= FW_FEATURE_SLOTS;
+  return features;
+}
+
+/* Whether both ends have it. */
+static int has_feature(const fw_channel_t* channel, uint64_t feature) {
+  return (features(channel) & channel->peer.features & feature) != 0;
 }
 
 /* From which size on shared memory is worth more than it costs: what the socket takes only a few of before its writer has to
@@ -38,8 +47,9 @@ static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   const char* rule = fw_hello_decode(payload, &hello);
   if (rule != NULL) return rule;
   channel->peer = hello;
-  if (features(channel) & hello.features & FW_FEATURE_SEGMENTS)
+  if (has_feature(channel, FW_FEATURE_SEGMENTS))
     channel->out.pool.min_size = break_even(channel->fd);
+  if (has_feature(channel, FW_FEATURE_SLOTS)) channel->owes_slot = 1;
   channel->callbacks.on_hello(channel->data, hello.pid);
   return NULL;
 }
@@ -117,6 +127,8 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       return fw_segment_pool_on_released(&channel->out.pool, payload, frame->size / 8);
     case FW_KIND_END:
       return read_end(channel, frame, payload);
+    case FW_KIND_SLOT: /* the read queue has it */
+      return has_feature(channel, FW_FEATURE_SLOTS) ? NULL : "slot";
     case FW_KIND_SEGMENT:
     case FW_KIND_UNMAP: /* the map has seen to them */
       return NULL;
@@ -256,7 +268,21 @@ static void lay_segments(fw_channel_t* channel) {
     put(channel, (fw_frame_t){.kind = FW_KIND_UNMAP, .id = id}, NULL);
   if (channel->end_wanted || channel->out.n_set == FW_SET_MAX) return;
   fw_segment_t* segment = fw_segment_pool_make(pool);
-  if (segment != NULL) fw_write_queue_put_segment(&channel->out, segment);
+  if (segment == NULL) return;
+  uint8_t size[8];
+  fw_put_u64(size, segment->capacity);
+  fw_write_queue_put_memory(
+      &channel->out, (fw_frame_t){.kind = FW_KIND_SEGMENT, .size = sizeof(size), .id = segment->id},
+      size, segment);
+}
+
+/* Once: without memory or a descriptor for it everything goes over the socket. */
+static void lay_slot(fw_channel_t* channel) {
+  if (channel->out.n_set == FW_SET_MAX) return;
+  channel->owes_slot = 0;
+  if (channel->end_wanted || fw_slot_create(&channel->slot) < 0) return;
+  fw_write_queue_put_memory(&channel->out, (fw_frame_t){.kind = FW_KIND_SLOT}, NULL,
+                            &channel->slot.segment);
 }
 
 /* What is due, bounded by construction: each list holds state, not history. The order matters: a
@@ -274,6 +300,7 @@ void fw__control_lay(void* data) {
     if (channel->in.segments.n_seen_told != channel->in.segments.n_seen) lay_seen(channel);
     if (channel->in.segments.n_released > 0) lay_released(channel);
     if (channel->out.pool.min_size != 0) lay_segments(channel);
+    if (channel->owes_slot) lay_slot(channel);
   }
   if (ledger->n_resend_ids > 0) lay_resend(channel);
   if (ledger->n_resend > 0) lay_handle_fds(channel);

@@ -40,6 +40,7 @@ static const kind_rule_t kind_rules[] = {
     [FW_KIND_SEEN] = {"SEEN", 0, 0, 1, 0, 0, 1},
     [FW_KIND_RELEASED] = {"RELEASED", 8, FW_SEGMENTS_MAX * 8, 8, 0, 0, 0},
     [FW_KIND_UNMAP] = {"UNMAP", 0, 0, 1, 0, 0, 1},
+    [FW_KIND_SLOT] = {"SLOT", 0, 0, 1, 0, 1, 0},
 };
 
 #define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))

@@ -42,7 +42,8 @@ typedef enum {
   FW_KIND_MAPPED = 15,
   FW_KIND_SEEN = 16,
   FW_KIND_RELEASED = 17,
-  FW_KIND_UNMAP = 18
+  FW_KIND_UNMAP = 18,
+  FW_KIND_SLOT = 19
 } fw_kind_t;
 
 #define FW_FLAG_MORE 1
@@ -53,6 +54,7 @@ typedef enum {
 
 /* Bits of HELLO's features. */
 #define FW_FEATURE_SEGMENTS ((uint64_t)1)
+#define FW_FEATURE_SLOTS ((uint64_t)2)
 
 typedef struct fw_frame_s {
   uint32_t size; /* payload bytes */

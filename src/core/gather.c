@@ -22,6 +22,7 @@ static uint64_t gather_ns(const fw_channel_t* channel) {
 
 /* Whether it waits for others, which a write costs less with. */
 static int is_to_wait(fw_channel_t* channel) {
+  if (channel->options.low_latency && !channel->wrote_this_turn) return 0;
   uint64_t elapsed = uv_hrtime() - channel->last_write;
   if (elapsed > gather_ns(channel)) {
     channel->n_stream_turns = 0;

@@ -51,6 +51,7 @@ void fw_read_queue_free(fw_read_queue_t* queue) {
   fw_fd_set_drop(&queue->set);
   fw_fd_set_drop(&queue->waiting_set);
   fw_segment_map_free(&queue->segments);
+  fw_slot_free(&queue->slot);
   for (int i = 0; i < FW_N_LANES; i++) {
     fw_lane_in_t* lane = &queue->lanes[i];
     inbound_free(&lane->partial);
@@ -297,6 +298,10 @@ size_t fw_read_queue_make_room(fw_read_queue_t* queue, size_t count) {
 int fw_read_queue_is_holding(const fw_read_queue_t* queue) {
   return queue->lanes[FW_LANE_USER].held_head != NULL ||
          queue->lanes[FW_LANE_INTERNAL].held_head != NULL;
+}
+
+int fw_read_queue_is_between_messages(const fw_read_queue_t* queue) {
+  return queue->streaming_left == 0;
 }
 
 void fw_read_queue_give_up_missing(fw_read_queue_t* queue,
@@ -588,6 +593,16 @@ static const char* read_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
   return rule;
 }
 
+static const char* read_slot(fw_read_queue_t* queue) {
+  int fd = -1;
+  const char* rule = claim(queue, &fd);
+  if (rule == NULL && queue->has_slot) rule = "slot";
+  if (rule == NULL && !queue->dropping) fw_slot_map(&queue->slot, fd);
+  queue->has_slot = 1;
+  fw_fd_close(&fd);
+  return rule;
+}
+
 static const char* dispatch_control(fw_read_queue_t* queue, const fw_frame_t* frame,
                                     const uint8_t* payload) {
   const char* rule = check_control(queue, frame);
@@ -595,6 +610,7 @@ static const char* dispatch_control(fw_read_queue_t* queue, const fw_frame_t* fr
   if (frame->kind == FW_KIND_BATCH) return fw_fd_set_announce(&queue->set, fw_get_u32(payload));
   if (frame->kind == FW_KIND_HANDLE_FD) rule = read_handle_fd(queue, frame, payload);
   else if (frame->kind == FW_KIND_SEGMENT) rule = read_segment(queue, frame, payload);
+  else if (frame->kind == FW_KIND_SLOT) rule = read_slot(queue);
   else if (frame->kind == FW_KIND_UNMAP && !queue->dropping)
     rule = fw_segment_map_remove(&queue->segments, frame->id);
   if (rule != NULL) return rule;

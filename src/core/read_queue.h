@@ -12,6 +12,7 @@
 #include "frame.h"
 #include "ledger.h"
 #include "segment_map.h"
+#include "slot.h"
 
 typedef struct fw_held_s fw_held_t;
 
@@ -69,6 +70,7 @@ typedef struct fw_read_queue_s {
   fw_fd_set_t waiting_set; /* came while `set` was not used up */
   fw_lane_in_t lanes[FW_N_LANES];
   fw_segment_map_t segments;
+  fw_slot_t slot; /* the peer's, for what this end writes */
   fw_lane_t streaming_lane;
   size_t streaming_left; /* payload bytes of a message frame that go to lanes[].partial */
   uint8_t streaming_flags;
@@ -76,6 +78,7 @@ typedef struct fw_read_queue_s {
   uint64_t max_message_size;
   uint32_t refused_encodings; /* 1 << fw_encoding_t */
   int hello_seen;
+  int has_slot;    /* the peer offered one */
   int peer_ended;  /* set by the owner at END */
   int dropping;    /* messages are credited and dropped */
   uint64_t n_held; /* in all */
@@ -109,5 +112,7 @@ int fw_read_queue_owes_credit(const fw_read_queue_t* queue);
 /* The limits to tell; remembers them as told. */
 void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]);
 int fw_read_queue_is_holding(const fw_read_queue_t* queue);
+/* Whether no message is in pieces on its way, so that the next bytes all go to one place. */
+int fw_read_queue_is_between_messages(const fw_read_queue_t* queue);
 
 #endif

@@ -17,15 +17,37 @@ static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_message
   if (n_messages <= FW_MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
 }
 
+static ssize_t violate(fw_channel_t* channel, const fw_violation_t* violation) {
+  channel->violation = *violation;
+  channel->is_violated = 1;
+  return UV_EPROTO;
+}
+
+/* What the slot holds is older than anything that is in the socket. */
+static ssize_t read_slot(fw_channel_t* channel, const struct iovec* room) {
+  fw_slot_content_t content = fw_slot_close(&channel->slot);
+  if (content == FW_SLOT_EMPTY) return UV_EAGAIN;
+  size_t size = content == FW_SLOT_FULL ? fw_slot_take(&channel->slot, room->iov_base) : 0;
+  if (size > 0) return (ssize_t)size;
+  fw_violation_t violation = {.rule = "slot", .kind = FW_KIND_SLOT, .offset = channel->in.offset};
+  return violate(channel, &violation);
+}
+
+static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, fw_fd_set_t* set) {
+  ssize_t size = read_slot(channel, iov);
+  if (size != UV_EAGAIN) return size;
+  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
+  return fw_recv(channel->fd, iov, n_iov, set);
+}
+
 static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   struct iovec iov[2];
   fw_fd_set_t set;
   fw_fd_set_init(&set);
   size_t n_iov = fw__wire_prepare(channel, iov);
   if (n_iov == 0) return UV_ENOMEM;
-  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
+  ssize_t size = read_any(channel, iov, n_iov, &set);
   *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
-  ssize_t size = fw_recv(channel->fd, iov, n_iov, &set);
   if (size < 0) return (int)size;
   if (size == 0) {
     fw_fd_set_drop(&set);
@@ -37,11 +59,7 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   size_t n_before = channel->n_received;
   int status = fw__wire_received(channel, (size_t)size, &set);
   learn_read_size(channel, (size_t)size, channel->n_received - n_before);
-  if (status == UV_EPROTO) {
-    channel->violation = *fw__wire_violation(channel);
-    channel->is_violated = 1;
-  }
-  return status;
+  return status == UV_EPROTO ? (int)violate(channel, fw__wire_violation(channel)) : status;
 }
 
 /* Whether another read is worth a call. Behind descriptors mostly nothing follows: the loop says so at no cost if it does. */

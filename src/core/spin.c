@@ -9,6 +9,7 @@
 #define SPIN_BUDGET ((size_t)64 << 10)
 #define FEW 2          /* messages that make a question or an answer */
 #define MAX_PAUSE 1024 /* turns without a spin, after many in vain */
+#define SOCKET_LOOKS 8 /* into the slot for each into the socket, which takes a system call */
 
 /* A message or two came, as many went, and nothing is left: the peer's turn. A stream never looks like that. */
 static int is_peers_turn(const fw_channel_t* channel) {
@@ -32,19 +33,39 @@ static void begin_turn(fw_channel_t* channel) {
 
 typedef enum { CAME, CAME_LATE, CAME_NOT } wait_t;
 
+/* From here to close_slot() the peer may leave its answer in the slot: also while JavaScript has the one before. */
+static void open_slot(fw_channel_t* channel) {
+  if (!channel->is_eof && fw_read_queue_is_between_messages(&channel->in))
+    fw_slot_open(&channel->slot, channel->bytes_read);
+}
+
+static void look(fw_channel_t* channel) {
+  if (fw__channel_read(channel, SPIN_BUDGET, SIZE_MAX)) channel->is_eof = 1;
+}
+
+/* The loop gets its turn: an answer that came meanwhile is delivered before. */
+static void close_slot(fw_channel_t* channel) {
+  if (channel->is_closing || fw_slot_close(&channel->slot) == FW_SLOT_EMPTY) return;
+  look(channel);
+  fw__channel_after_read(channel);
+}
+
 /* sched_yield() is what keeps this from doing harm where the peer needs this very processor. Where others got it for
  * longer, all are busy, and sleeping is as good. */
 static wait_t wait_for_answer(fw_channel_t* channel) {
   uint64_t end = uv_hrtime() + SPIN_NS;
   uint64_t before = channel->bytes_read;
-  int is_late;
-  do {
+  unsigned n_looks = 0;
+  for (;;) {
+    open_slot(channel);
     sched_yield();
-    if (fw__channel_read(channel, SPIN_BUDGET, SIZE_MAX)) channel->is_eof = 1;
-    is_late = uv_hrtime() > end;
+    int is_socket_due = !channel->slot.is_open || ++n_looks % SOCKET_LOOKS == 0;
+    if (!is_socket_due && !fw_slot_is_filled(&channel->slot)) continue;
+    look(channel);
+    int is_late = uv_hrtime() > end;
     if (channel->is_eof || channel->bytes_read != before) return is_late ? CAME_LATE : CAME;
-  } while (!is_late);
-  return CAME_NOT;
+    if (is_late) return CAME_NOT;
+  }
 }
 
 /* A spin in vain: the next ones are left out, twice as many each time. */
@@ -60,16 +81,23 @@ static int may_spin(fw_spin_t* spin) {
   return 0;
 }
 
+/* Whether an answer came and was delivered. */
+static int spin_once(fw_channel_t* channel) {
+  begin_turn(channel);
+  wait_t result = wait_for_answer(channel);
+  if (result == CAME) channel->spin.pause = 0;
+  else note_failure(&channel->spin);
+  if (result == CAME_NOT) return 0;
+  if (result == CAME) open_slot(channel);
+  fw__channel_after_read(channel);
+  return 1;
+}
+
 void fw__channel_spin(fw_channel_t* channel) {
   uint64_t end = 0;
   while (!channel->is_closing && is_peers_turn(channel) && may_spin(&channel->spin)) {
     if (end == 0) end = uv_hrtime() + SPIN_TURN_NS;
-    begin_turn(channel);
-    wait_t result = wait_for_answer(channel);
-    if (result == CAME) channel->spin.pause = 0;
-    else note_failure(&channel->spin);
-    if (result == CAME_NOT) return;
-    fw__channel_after_read(channel);
-    if (uv_hrtime() > end) return;
+    if (!spin_once(channel) || channel->last_write > end) break;
   }
+  close_slot(channel);
 }

@@ -280,14 +280,12 @@ int fw_write_queue_put_handle_fd(fw_write_queue_t* queue, fw_sent_t* sent) {
   return 0;
 }
 
-int fw_write_queue_put_segment(fw_write_queue_t* queue, fw_segment_t* segment) {
-  uint8_t size[8];
+int fw_write_queue_put_memory(fw_write_queue_t* queue, fw_frame_t frame, const uint8_t* payload,
+                              fw_segment_t* segment) {
   int status = open_set(queue);
   if (status < 0) return status;
-  fw_frame_t frame = {
-      .size = sizeof(size), .kind = FW_KIND_SEGMENT, .handles = 1, .id = segment->id};
-  fw_put_u64(size, segment->capacity);
-  status = lay(queue, &frame, size, sizeof(size));
+  frame.handles = 1;
+  status = lay(queue, &frame, payload, frame.size);
   if (status < 0) return status;
   add_to_set(queue, (fw_set_entry_t){.segment = segment});
   return 0;
@@ -513,7 +511,14 @@ static int fd_of(const fw_set_entry_t* entry) {
   return entry->segment != NULL ? entry->segment->fd : entry->sent->fd;
 }
 
-/* One sendmsg: up to the next set of descriptors, or that set with all that follows. Bytes or an error. */
+/* Whether the peer looks for an answer, and got all that is laid out. */
+static int fill_slot(fw_write_queue_t* queue) {
+  size_t size = fw_buffer_size(&queue->out);
+  if (queue->slot == NULL || queue->n_set > 0 || queue->direct_size > 0) return 0;
+  return fw_slot_fill(queue->slot, queue->bytes_written, fw_buffer_bytes(&queue->out), size);
+}
+
+/* Into the slot, or one sendmsg: up to the next set of descriptors, or that set with all that follows. Bytes or an error. */
 static ssize_t write_once(fw_write_queue_t* queue, int fd, size_t* ret_wanted) {
   int fds[FW_SET_MAX] = {0};
   struct iovec iov[2] = {{fw_buffer_bytes(&queue->out), fw_buffer_size(&queue->out)},
@@ -526,8 +531,10 @@ static ssize_t write_once(fw_write_queue_t* queue, int fd, size_t* ret_wanted) {
     for (; n_fds < queue->n_set; n_fds++) fds[n_fds] = fd_of(&queue->set[n_fds]);
   }
   *ret_wanted = iov[0].iov_len + iov[1].iov_len;
-  ssize_t written = fw_send(fd, iov, iov[1].iov_len > 0 ? 2 : 1, fds, n_fds);
+  ssize_t written = (ssize_t)*ret_wanted;
+  if (!fill_slot(queue)) written = fw_send(fd, iov, iov[1].iov_len > 0 ? 2 : 1, fds, n_fds);
   if (written <= 0) return written;
+  queue->bytes_written += (uint64_t)written;
   if (n_fds > 0) set_left(queue);
   consume(queue, (size_t)written);
   return written;
@@ -574,7 +581,7 @@ static void keep_control_frames(fw_write_queue_t* queue, size_t at) {
     int is_of_dropped = frame.kind == FW_KIND_WRITES_DONE && frame.id > queue->ledger->sent_id;
     int is_dropped = fw_frame_is_message(&frame) || frame.kind == FW_KIND_BATCH ||
                      frame.kind == FW_KIND_HANDLE_FD || frame.kind == FW_KIND_SEGMENT ||
-                     is_of_dropped;
+                     frame.kind == FW_KIND_SLOT || is_of_dropped;
     if (!is_dropped) {
       memmove(bytes + kept, bytes + at, whole);
       kept += whole;

@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "ledger.h"
 #include "segment_pool.h"
+#include "slot.h"
 
 typedef struct fw_node_s fw_node_t;
 
@@ -39,6 +40,8 @@ typedef struct fw_write_queue_s {
 
   fw_lane_out_t lanes[FW_N_LANES];
   fw_segment_pool_t pool;
+  fw_slot_t* slot; /* the peer's, or NULL */
+  uint64_t bytes_written;
   size_t lane_bytes;  /* not laid out */
   fw_node_t* spare;   /* an empty pack */
   fw_node_t* filling; /* between begin and commit */
@@ -74,8 +77,9 @@ int fw_write_queue_put(fw_write_queue_t* queue, const fw_frame_t* frame, const u
 /* The descriptor of a handle once more; 0, or UV_EAGAIN when the current set is full. */
 int fw_write_queue_put_handle_fd(fw_write_queue_t* queue, fw_sent_t* sent);
 
-/* Offers a new segment: 0, or UV_EAGAIN when the current set is full. */
-int fw_write_queue_put_segment(fw_write_queue_t* queue, fw_segment_t* segment);
+/* Offers memory, with a frame that says what it is: 0, or UV_EAGAIN when the current set is full. */
+int fw_write_queue_put_memory(fw_write_queue_t* queue, fw_frame_t frame, const uint8_t* payload,
+                              fw_segment_t* segment);
 
 /* Writes until all is out (0), the kernel takes no more or the budget is used up (UV_EAGAIN), or
  * an error. `ret_written` gets the bytes. */

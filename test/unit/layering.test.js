@@ -10,7 +10,7 @@ const ROOT = path.join(__dirname, '../..');
 
 const ALONE = [
   ...['buffer', 'frame', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
-  ...['body', 'segment', 'segment_map', 'segment_pool'],
+  ...['body', 'segment', 'segment_map', 'segment_pool', 'slot'],
 ];
 const SHARED = [...ALONE, 'forkwire'];
 
