@@ -108,8 +108,8 @@ static void kind_0(wire_t* wire) {
   header(wire, (fw_frame_t){.kind = 0});
 }
 
-static void kind_19(wire_t* wire) {
-  header(wire, (fw_frame_t){.kind = 19});
+static void kind_20(wire_t* wire) {
+  header(wire, (fw_frame_t){.kind = 20});
 }
 
 static void message_of_4_gib(wire_t* wire) {
@@ -184,7 +184,7 @@ static void handle_in_a_continuation(wire_t* wire) {
 static void a_header_is_checked_by_itself(void) {
   static const row_t rows[] = {
       {"kind", "kind 0", kind_0, 0},
-      {"kind", "kind 19", kind_19, 0},
+      {"kind", "kind 20", kind_20, 0},
       {"size", "a message of 4 GiB", message_of_4_gib, 0},
       {"size", "CREDIT of 8 bytes", credit_of_8_bytes, 0},
       {"reserved", "a message with a flag that is not defined", message_with_an_unknown_flag, 0},

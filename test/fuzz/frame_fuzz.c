@@ -21,7 +21,7 @@ static void header(const uint8_t* bytes) {
   check(memcmp(bytes, again, sizeof(again)) == 0, "a header changes");
   check(fw_frame_name(frame.kind)[0] != 0, "a kind without a name");
   if (fw_frame_check(&frame) != NULL) return;
-  check(frame.kind >= FW_KIND_HELLO && frame.kind <= FW_KIND_UNMAP, "a kind that is not defined");
+  check(frame.kind >= FW_KIND_HELLO && frame.kind <= FW_KIND_SLOT, "a kind that is not defined");
   check(frame.size <= FW_FRAME_MAX_PAYLOAD && frame.handles <= 1, "beyond the limits");
   check(frame.handles == 0 || frame.id != 0, "a handle without an id");
   if (fw_frame_is_message(&frame))

@@ -1,7 +1,7 @@
 /* What a hostile peer can do to the native decoder: bytes in any pieces with descriptors at any place, frames that are
  * nearly right, and an application that takes, refuses and drops what comes. No run leaves a descriptor behind or takes
  * memory on an announcement. */
-// fuzz-sources: src/core/body.c src/core/segment.c src/core/segment_map.c src/core/segment_pool.c
+// fuzz-sources: src/core/body.c src/core/segment.c src/core/segment_map.c src/core/segment_pool.c src/core/slot.c
 // fuzz-sources: src/core/buffer.c src/core/frame.c src/core/ledger.c src/core/read_queue.c src/core/write_queue.c
 // fuzz-sources: src/core/control.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
 #include "../../src/core/channel_state.h"

@@ -161,7 +161,7 @@ describe('a peer that breaks a rule of the protocol', () => {
   }
 
   it('is told nothing about it', async () => {
-    const { peer } = await breakParent('kind: kind 19', true);
+    const { peer } = await breakParent('kind: kind 20', true);
     assert.deepEqual(peer.frames, ['HELLO', 'USER']);
   });
 
@@ -172,12 +172,12 @@ describe('a peer that breaks a rule of the protocol', () => {
     const warned = once(process, 'warning');
     const events = [];
     child.on('disconnect', () => events.push('disconnect')); // once() would listen for 'error'
-    peer.tell('break', { case: 'kind: kind 19' });
+    peer.tell('break', { case: 'kind: kind 20' });
     const [{ name, code, message }] = await warned;
     for (const listener of printing) process.on('warning', listener);
     assert.equal(name, 'ForkwireWarning');
     assert.equal(code, 'ERR_FORKWIRE_PROTOCOL');
-    assert.match(message, /: unknown \(19\) frame at byte 48: kind$/);
+    assert.match(message, /: unknown \(20\) frame at byte 48: kind$/);
     await peer.leave();
     assert.deepEqual(events, ['disconnect']);
   });
