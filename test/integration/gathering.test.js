@@ -6,9 +6,8 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
-const { exited, messagesOf, nextMessage } = require('../helpers/events');
-const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
-const { itIsBetter } = require('../helpers/subject');
+const { exited, nextMessage } = require('../helpers/events');
+const { forkFunction } = require('../helpers/fork-fixture');
 
 // Small messages of a turn travel together; nobody must be able to tell but by the time it takes.
 
@@ -64,43 +63,6 @@ describe('messages that are sent in a row', () => {
     fs.rmSync(folder, { recursive: true });
     child.disconnect();
     return exited(child);
-  });
-});
-
-describe("fork() with latency: 'low'", () => {
-  itIsBetter('answers in turn, and uses no processor when nobody asks', async () => {
-    const child = forkFixture('echo.js', [], { latency: 'low' });
-    for (let i = 0; i < 2000; i++) {
-      const answer = nextMessage(child);
-      child.send(i);
-      assert.equal(await answer, i);
-    }
-    const before = process.cpuUsage();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const { user, system } = process.cpuUsage(before);
-    assert.ok(user + system < 100_000, `${user + system} us in 300 ms`);
-    child.disconnect();
-    await exited(child);
-  });
-
-  it('carries many messages at a time in both directions', async () => {
-    const child = forkFixture('echo.js', [], { latency: 'low' });
-    const answers = messagesOf(child, 5000);
-    for (let i = 0; i < 5000; i++) child.send(i);
-    assert.deepEqual(
-      await answers,
-      Array.from({ length: 5000 }, (_, i) => i),
-    );
-    child.disconnect();
-    await exited(child);
-  });
-
-  itIsBetter('refuses any other value', () => {
-    for (const latency of ['high', '', 1, null]) {
-      assert.throws(() => forkFixture('echo.js', [], { latency }), {
-        code: 'ERR_INVALID_ARG_VALUE',
-      });
-    }
   });
 });
 

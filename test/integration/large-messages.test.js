@@ -129,7 +129,7 @@ describe('large messages', () => {
     },
   );
 
-  itWith(['segments', 'external'])(
+  itWith(['segments', 'external', 'views'])(
     'do not change while they are kept, and are given back when they are collected',
     async () => {
       const child = forkDigester();
