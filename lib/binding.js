@@ -38,7 +38,10 @@ function load() {
       tried.push(file);
       if (fs.existsSync(file)) break;
     }
-    return require(tried.at(-1));
+    // As require() would at last, which first looks for the file in several ways.
+    const loaded = { exports: {} };
+    process.dlopen(loaded, tried.at(-1));
+    return loaded.exports;
   } catch (cause) {
     const host = [`${platform}-${arch}`, libc()].filter(Boolean).join(' with ');
     const what = `No addon of forkwire for ${host}; tried ${tried.join(' and ')}. To build it: cd "${ROOT}" && npm install`;

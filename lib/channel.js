@@ -9,8 +9,6 @@ const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Gathering } = require('./gathering');
-const { HandleTraffic } = require('./handle-traffic');
-const { conversionOf } = require('./handles');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, isInternal } = require('./messages');
@@ -27,6 +25,14 @@ const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 const UV_EPIPE = -32;
 const UV_EMSGSIZE = -90;
 const UV_ENOBUFS = -105;
+
+let loadedHandles;
+
+/** What handles need: most channels carry none. The file was read before: see spawn.js and loader.js. */
+function loadHandles() {
+  loadedHandles ??= require('./handle-traffic');
+  return loadedHandles;
+}
 
 class Channel {
   #target;
@@ -106,6 +112,7 @@ class Channel {
 
   #makeTraffic() {
     const makeError = (code) => this.#error(code);
+    const { HandleTraffic } = loadHandles();
     return new HandleTraffic(this.#target, this.#native, this.#closeFd, makeError, this.#polls);
   }
 
@@ -148,7 +155,7 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
-    const conversion = sendHandle ? conversionOf(sendHandle) : null;
+    const conversion = sendHandle ? loadHandles().conversionOf(sendHandle) : null;
     const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
     const payload = this.#codec.payloadOf(message);

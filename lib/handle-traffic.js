@@ -4,6 +4,7 @@
 
 const { Arrivals } = require('./arrivals');
 const { Bookkeeping } = require('./bookkeeping');
+const { conversionOf } = require('./handles');
 
 class HandleTraffic {
   /**
@@ -22,4 +23,4 @@ class HandleTraffic {
   }
 }
 
-module.exports = { HandleTraffic };
+module.exports = { HandleTraffic, conversionOf };

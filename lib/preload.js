@@ -3,8 +3,9 @@
 // The first thing a child with a native channel runs. Does nothing in Workers, which run preloads as well.
 
 if (process.env.FORKWIRE_CHANNEL !== undefined) {
-  const { load } = require('./loader');
+  const { load, readAhead } = require('./loader');
   if (load('./node-internals', module).isMainThread()) {
     load('./child', module).takeChannel(__filename);
+    readAhead();
   }
 }

@@ -70,6 +70,7 @@ function takeAnyChannel() {
   const { takeChannel, takeNodeChannel } = load('./child');
   takeChannel(__filename);
   if (hasNodeChannel()) ifAllowed(takeNodeChannel);
+  if (isPreload) require('./loader').readAhead();
 }
 
 if (process.env.FORKWIRE_CHANNEL !== undefined || hasNodeChannel()) takeAnyChannel();

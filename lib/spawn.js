@@ -15,6 +15,9 @@ const { limitsOf } = require('./limits');
 const { expectClose, interceptExit } = require('./node-internals');
 const { chooseWire, isNamedNode } = require('./wire-choice');
 
+// Needed with the first handle; a process that is short of descriptors by then cannot load a file.
+require('./handle-traffic');
+
 const UV_EMFILE = -24;
 const UV_ENFILE = -23;
 const NO_ADDON_EXIT_CODE = 78; // of lib/preload.js

@@ -2,8 +2,11 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const net = require('node:net');
+const { text } = require('node:stream/consumers');
 const { fork } = require('../../lib');
 const { fixture, forkFunction } = require('../helpers/fork-fixture');
+const { setDescriptorLimit } = require('../helpers/limits');
 const { runFunction } = require('../helpers/run');
 
 describe('a child that takes its channel', () => {
@@ -62,6 +65,34 @@ describe('a child that takes its channel', () => {
       /invalidArgType/,
     );
     await once(child, 'close');
+  });
+
+  it('takes its first handle with the last free descriptor: no file is to be opened for it', async () => {
+    const child = forkFunction(() => {
+      process.on('message', (message, socket) => {
+        if (message === 'close one') require('node:fs').closeSync(last);
+        else socket.end(message);
+      });
+      const { openSync } = require('node:fs');
+      let last;
+      try {
+        for (;;) last = openSync('/dev/null');
+      } catch ({ code }) {
+        process.send(code);
+      }
+    });
+    setDescriptorLimit(child.pid, 100);
+    assert.deepEqual(await once(child, 'message'), ['EMFILE', undefined]);
+    const server = net.createServer({ pauseOnConnect: true }).listen(0);
+    await once(server, 'listening');
+    const client = net.connect(server.address().port);
+    const [socket] = await once(server, 'connection');
+    child.send('close one');
+    child.send('hello', socket);
+    assert.equal(await text(client), 'hello');
+    server.close();
+    child.disconnect();
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
   it('says why it cannot, and ends with 78; the parent hears ERR_FORKWIRE_NO_HELLO', async () => {
