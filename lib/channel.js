@@ -186,9 +186,12 @@ class Channel {
     const status = travel
       ? this.#sendWith(travel, lane, encoding, body)
       : this.#native.send(lane, encoding, body);
-    if (status < 0) this.#refused(status, message, options, callback);
-    else this.#accepted(lane, message, travel, options, callback);
-    if (lane === LANE.INTERNAL && status >= 0) this.#clusterWorker.sent(message, sendHandle);
+    if (status >= 0) {
+      this.#accepted(lane, message, travel, options, callback);
+      if (lane === LANE.INTERNAL) this.#clusterWorker.sent(message, sendHandle);
+    } else if (!this.#clusterWorker.refused(message, sendHandle)) {
+      this.#refused(status, message, options, callback);
+    }
   }
 
   #sendWith({ fd, dup, token, type, flags, key, buffered }, lane, encoding, body) {
@@ -230,7 +233,8 @@ class Channel {
   /** A message without a callback is lost. What the cluster module sends to a process that is dying is its own business, and
    * may not end this one, where nobody listens for it: it hears 'disconnect'. */
   #complain(error, message, options) {
-    if (!options.swallowErrors && !isOfCluster(message)) this.#emitErrorLater(error);
+    const isToDying = error.code === 'EPIPE' && isOfCluster(message);
+    if (!options.swallowErrors && !isToDying) this.#emitErrorLater(error);
   }
 
   #emitErrorLater(error) {

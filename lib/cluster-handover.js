@@ -8,6 +8,7 @@
 
 const COMMAND = 'NODE_CLUSTER';
 const KEPT_MS = 5000;
+const RETRY_MS = 20;
 
 const services = new Map(); // key -> Set of the ClusterWorkers that serve it, from the first to the last
 const kept = new Set(); // connections that wait for a worker
@@ -25,6 +26,7 @@ class Connection {
     this.handle = handle;
     this.worker = worker;
     this.workers = workers;
+    this.holder = worker; // the one that it was given to last
   }
 
   /** Tells the primary. `accepted: true` has it close its handle. */
@@ -45,9 +47,17 @@ class Connection {
     this.answer(true);
   }
 
+  /** The channel of its worker could not take it now. */
+  tryAgain() {
+    this.#deadline ||= performance.now() + KEPT_MS;
+    const isOver = performance.now() >= this.#deadline;
+    setTimeout(() => this.holder.retry(this, isOver), RETRY_MS).unref();
+  }
+
   giveTo(worker) {
     clearTimeout(this.#timer);
     kept.delete(this);
+    this.holder = worker;
     worker.take(this);
   }
 }
@@ -107,6 +117,26 @@ class ClusterWorker {
     const { message, handle } = connection;
     this.#unanswered.set(message.seq, connection);
     this.#target._send(message, handle, true);
+  }
+
+  /** The channel did not take a message: there is no descriptor free, perhaps. Whether cluster need not hear of it. */
+  refused(message, handle) {
+    if (!isOfCluster(message) || message.act !== 'newconn') return false;
+    this.#expectAnswer(message, handle);
+    this.#unanswered.get(message.seq).tryAgain();
+    return true;
+  }
+
+  /** Unless the worker is gone, and another has it. @param isLast give up instead */
+  retry(connection, isLast) {
+    const { seq } = connection.message;
+    if (this.#unanswered.get(seq) !== connection) return;
+    if (!isLast) {
+      this.take(connection);
+      return;
+    }
+    this.#unanswered.delete(seq);
+    connection.answer(true);
   }
 
   /** cluster is about to get a message of this worker. Whether it should. */

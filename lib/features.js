@@ -27,7 +27,7 @@ function disabledInAddon() {
   return names.reduce((bits, name) => bits | NATIVE[name], 0);
 }
 
-/** What a channel with a peer that is not trusted does without: its peer could change what was delivered. */
-const DISABLED_FOR_UNTRUSTED = NATIVE.segments;
+/** What a channel with a peer that is not trusted does without: memory that its peer can write to. */
+const DISABLED_FOR_UNTRUSTED = NATIVE.segments | NATIVE.slots;
 
 module.exports = { DISABLED_FOR_UNTRUSTED, disabledInAddon, isDisabled };

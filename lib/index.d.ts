@@ -325,8 +325,9 @@ export interface ChannelOptions {
   channel?: 'native' | 'node' | undefined;
   /**
    * `'low'`: while parent and child answer each other in turn, both ends wait for the next message for up to 50
-   * microseconds without sleeping. That blocks the event loop for as long and shows as a busy process; it is left out where
-   * traffic looks different or the machine is busy, and an idle channel uses nothing.
+   * microseconds without sleeping, and what fits 8128 bytes goes through memory that both have mapped. That blocks the event loop for as
+   * long and shows as a busy process; it is left out where traffic looks different or the machine is busy, and an idle channel uses
+   * nothing. A message that is left there for a peer which is killed in that very moment counts as sent.
    */
   latency?: 'low' | undefined;
   /** Limits of the flush at exit, on both ends. */

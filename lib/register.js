@@ -60,7 +60,8 @@ function hookFirstChild() {
 /** Whether Node made a channel of its own. In a Worker this property is a getter that throws. */
 const hasNodeChannel = () => Boolean(Object.getOwnPropertyDescriptor(process, 'channel')?.value);
 
-const isPreload = require.main === undefined;
+/** A require() that Node's loader of ES modules makes for CommonJS has no cache, and is none of a preload. */
+const isPreload = require.main === undefined && require.cache !== undefined;
 
 /** A program's require() may be a test runner's, which has a registry of its own. */
 const load = (name) => (isPreload ? require('./loader').load(name, module) : require(name));

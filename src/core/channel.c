@@ -293,6 +293,7 @@ void fw__channel_do_close(fw_channel_t* channel) {
   channel->is_closing = 1;
   fw__channel_return_everything(channel);
   fw_ledger_discard_all(&channel->ledger);
+  fw_slot_close(&channel->slot); /* what comes from here on is lost, and its sender is to know */
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
   uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
   uv_close((uv_handle_t*)&channel->timer, on_uv_closed);

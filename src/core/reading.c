@@ -7,7 +7,8 @@
 #define EARLY_READ_NS 500000             /* between two of those while JavaScript is sending */
 #define EARLY_BUDGET ((size_t)256 << 10) /* bytes, in one turn */
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
-#define BEHIND_FDS SIZE_MAX /* the same: recvmsg stops there, so that more may follow */
+#define UNKNOWN \
+  SIZE_MAX /* the same: it ended behind descriptors, or came from the slot; more may follow */
 
 /* A read that fills its buffer with small messages would bring several budgets at once: the next one asks for as much as the
  * last messages say that a budget takes. */
@@ -33,11 +34,16 @@ static ssize_t read_slot(fw_channel_t* channel, const struct iovec* room) {
   return violate(channel, &violation);
 }
 
-static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, fw_fd_set_t* set) {
+static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, fw_fd_set_t* set,
+                        size_t* ret_room) {
   ssize_t size = read_slot(channel, iov);
+  *ret_room = UNKNOWN;
   if (size != UV_EAGAIN) return size;
   if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
-  return fw_recv(channel->fd, iov, n_iov, set);
+  size = fw_recv(channel->fd, iov, n_iov, set);
+  if (!set->present) *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+  else if (fw__wire_stops_behind_fds(channel)) *ret_room = STOP;
+  return size;
 }
 
 static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
@@ -46,8 +52,7 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   fw_fd_set_init(&set);
   size_t n_iov = fw__wire_prepare(channel, iov);
   if (n_iov == 0) return UV_ENOMEM;
-  ssize_t size = read_any(channel, iov, n_iov, &set);
-  *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
+  ssize_t size = read_any(channel, iov, n_iov, &set, ret_room);
   if (size < 0) return (int)size;
   if (size == 0) {
     fw_fd_set_drop(&set);
@@ -55,17 +60,16 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   }
   *ret_size = (size_t)size;
   channel->bytes_read += (size_t)size;
-  if (set.present) *ret_room = fw__wire_stops_behind_fds(channel) ? STOP : BEHIND_FDS;
   size_t n_before = channel->n_received;
   int status = fw__wire_received(channel, (size_t)size, &set);
   learn_read_size(channel, (size_t)size, channel->n_received - n_before);
   return status == UV_EPROTO ? (int)violate(channel, fw__wire_violation(channel)) : status;
 }
 
-/* Whether another read is worth a call. Behind descriptors mostly nothing follows: the loop says so at no cost if it does. */
+/* Whether another read is worth a call. Where it is not known mostly nothing follows: the loop says so at no cost if it does. */
 static int is_more_likely(size_t size, size_t room, int is_drain) {
   if (room == STOP) return 0;
-  return room == BEHIND_FDS ? is_drain : size >= room;
+  return room == UNKNOWN ? is_drain : size >= room;
 }
 
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages) {

@@ -61,10 +61,13 @@ fw_slot_content_t fw_slot_close(fw_slot_t* slot) {
   return seen == word(slot->position, FILLED) ? FW_SLOT_FULL : FW_SLOT_BROKEN;
 }
 
+static _Atomic uint32_t* size_of(const fw_slot_t* slot) {
+  return (_Atomic uint32_t*)(void*)(slot->segment.memory + SIZE_AT);
+}
+
 /* The peer can write here at any time: its size is read once, and what is parsed is the copy. */
 size_t fw_slot_take(fw_slot_t* slot, uint8_t* room) {
-  uint32_t size;
-  memcpy(&size, slot->segment.memory + SIZE_AT, sizeof(size));
+  uint32_t size = atomic_load_explicit(size_of(slot), memory_order_relaxed);
   slot->is_open = 0;
   if (size > FW_SLOT_ROOM) return 0;
   memcpy(room, slot->segment.memory + FW_SLOT_HEADER, size);
@@ -74,10 +77,9 @@ size_t fw_slot_take(fw_slot_t* slot, uint8_t* room) {
 /* A reader that closes it meanwhile does not look at the bytes. */
 int fw_slot_fill(fw_slot_t* slot, uint64_t position, const uint8_t* bytes, size_t size) {
   uint64_t seen = word(position, OPEN);
-  uint32_t written = (uint32_t)size;
   if (slot->segment.memory == NULL || size > FW_SLOT_ROOM) return 0;
   if (atomic_load_explicit(state_of(slot), memory_order_acquire) != seen) return 0;
-  memcpy(slot->segment.memory + SIZE_AT, &written, sizeof(written));
+  atomic_store_explicit(size_of(slot), (uint32_t)size, memory_order_relaxed);
   memcpy(slot->segment.memory + FW_SLOT_HEADER, bytes, size);
   return atomic_compare_exchange_strong(state_of(slot), &seen, word(position, FILLED));
 }

@@ -59,10 +59,10 @@ static wait_t wait_for_answer(fw_channel_t* channel) {
   for (;;) {
     open_slot(channel);
     sched_yield();
-    int is_socket_due = !channel->slot.is_open || ++n_looks % SOCKET_LOOKS == 0;
+    int is_late = uv_hrtime() > end;
+    int is_socket_due = is_late || !channel->slot.is_open || ++n_looks % SOCKET_LOOKS == 0;
     if (!is_socket_due && !fw_slot_is_filled(&channel->slot)) continue;
     look(channel);
-    int is_late = uv_hrtime() > end;
     if (channel->is_eof || channel->bytes_read != before) return is_late ? CAME_LATE : CAME;
     if (is_late) return CAME_NOT;
   }
@@ -97,7 +97,7 @@ void fw__channel_spin(fw_channel_t* channel) {
   uint64_t end = 0;
   while (!channel->is_closing && is_peers_turn(channel) && may_spin(&channel->spin)) {
     if (end == 0) end = uv_hrtime() + SPIN_TURN_NS;
-    if (!spin_once(channel) || channel->last_write > end) break;
+    if (!spin_once(channel) || uv_hrtime() > end) break;
   }
   close_slot(channel);
 }

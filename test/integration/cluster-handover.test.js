@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { runCluster } = require('../helpers/cluster');
-const { itIsBetter } = require('../helpers/subject');
+const { isStock, itIsBetter } = require('../helpers/subject');
 
 /** Answers each connection with its pid; at 'close' it says 'busy', is, and closes its server. */
 function answerWithPid() {
@@ -127,4 +127,47 @@ describe('a connection on its way to a worker of cluster', function () {
       assert.equal(found, true);
     },
   );
+
+  it('is sent when there is a descriptor for it again, where the primary has none', async () => {
+    const found = await runCluster(
+      async (setUp) => {
+        const cluster = require('node:cluster');
+        const { closeSync, openSync } = require('node:fs');
+        const { once } = require('node:events');
+        const { setTimeout: sleep } = require('node:timers/promises');
+        const { setDescriptorLimit } = require('../helpers/limits');
+        setUp();
+        const worker = cluster.fork();
+        await once(worker, 'listening');
+        setDescriptorLimit(process.pid, 100);
+        const open = [];
+        try {
+          for (;;) open.push(openSync('/dev/null'));
+        } catch {
+          closeSync(open.pop()); // for what accept() gives
+        }
+        const answers = [];
+        worker.on('message', (answer) => answers.push(answer));
+        worker.send('ask');
+        await sleep(300);
+        const before = answers.length;
+        for (const fd of open) closeSync(fd);
+        while (answers.length < 1) await sleep(10);
+        worker.send('ask');
+        while (answers.length < 2) await sleep(10);
+        console.log(JSON.stringify([before, answers]));
+        worker.disconnect();
+      },
+      () => {
+        const net = require('node:net');
+        const { text } = require('node:stream/consumers');
+        const server = net.createServer((socket) => socket.end('an answer'));
+        server.listen(0, () => {
+          const { port } = server.address();
+          process.on('message', async () => process.send(await text(net.connect(port))));
+        });
+      },
+    );
+    assert.deepEqual(found, [isStock ? 1 : 0, ['an answer', 'an answer']]);
+  });
 });

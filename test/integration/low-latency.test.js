@@ -92,6 +92,14 @@ describe("fork() with latency: 'low'", () => {
     await exited(child);
   });
 
+  itIsBetter('maps nothing of a peer that is not trusted', async () => {
+    const child = forkFixture('echo.js', [], { ...low, untrusted: true });
+    await converse(child, 20);
+    assert.equal(slotsOf(process.pid), 0);
+    child.disconnect();
+    await exited(child);
+  });
+
   it('keeps the order of short and long questions, of several, and of those with a handle', async () => {
     const child = forkFunction(low, () => {
       process.on('message', ({ id, text, answers }, handle) => {
