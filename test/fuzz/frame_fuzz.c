@@ -23,7 +23,8 @@ static void header(const uint8_t* bytes) {
   if (fw_frame_check(&frame) != NULL) return;
   check(frame.kind >= FW_KIND_HELLO && frame.kind <= FW_KIND_SLOT, "a kind that is not defined");
   check(frame.size <= FW_FRAME_MAX_PAYLOAD && frame.handles <= 1, "beyond the limits");
-  check(frame.handles == 0 || frame.id != 0, "a handle without an id");
+  int has_id = frame.id != 0 || frame.kind == FW_KIND_SLOT; /* there is only one */
+  check(frame.handles == 0 || has_id, "a handle without an id");
   if (fw_frame_is_message(&frame))
     check(frame.encoding >= FW_ENCODING_JSON && frame.encoding <= FW_ENCODING_VIEWS, "encoding");
   else check(frame.encoding == 0, "a control frame with an encoding");
