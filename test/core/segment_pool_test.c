@@ -1,10 +1,10 @@
 /* Segments from end to end: the pool, the map, the frames between them, and what a hostile peer may offer. */
 #include "../../src/core/segment_pool.h"
 
-#include <sys/mman.h>
 #include <uv.h>
 
 #include "end.h"
+#include "memory.h"
 #include "wire.h"
 
 #define SIZE ((size_t)300000)
@@ -265,16 +265,6 @@ static void without_the_feature_nothing_is_offered(void) {
 }
 
 /* ------------------------------------------------------------- a hostile peer */
-
-static int memory_of(size_t size, int seals) {
-  int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  CHECK(fd >= 0);
-  CHECK(ftruncate(fd, (off_t)size) == 0);
-  CHECK(fcntl(fd, F_ADD_SEALS, seals) == 0);
-  return fd;
-}
-
-#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static void offer(uint64_t id, uint64_t size) {
   wire_set(&wire, 1);

@@ -2,15 +2,13 @@
 #include "../../src/core/slot.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "end.h"
+#include "memory.h"
 #include "wire.h"
-
-#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static fw_slot_t reader;
 static fw_slot_t writer;
@@ -139,14 +137,6 @@ static void a_size_beyond_the_memory_is_nothing(void) {
     CHECK_EQUAL(fw_slot_take(&reader, room), 0);
     end();
   }
-}
-
-static int memory_of(size_t size, int seals) {
-  int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  CHECK(fd >= 0);
-  CHECK(ftruncate(fd, (off_t)size) == 0);
-  CHECK(fcntl(fd, F_ADD_SEALS, seals) == 0);
-  return fd;
 }
 
 static int is_mapped(int fd) {
