@@ -19,7 +19,7 @@ const HELP = `npm run bench -- [options]
   --only WORD,...  workloads whose name contains one of these
   --list           names of the workloads
   --node VERSION   with another Node, through scripts/with-node.js
-  --rounds N       5; 2 with --quick
+  --rounds N       5, 9 of fresh processes; 2 with --quick
   --json FILE      write all figures
   --svg FILE       write a chart
   --markdown FILE  write the table for a document
@@ -81,10 +81,27 @@ function write(file, content) {
 
 function settings({ quick, rounds }) {
   const isQuick = quick === true;
+  const areRoundsGiven = rounds !== undefined;
   const count = Number(rounds ?? (isQuick ? 2 : 5));
   return isQuick
-    ? { isQuick, rounds: count, slices: 1, sliceTime: 30, warmSlices: 1, warmTime: 50 }
-    : { isQuick, rounds: count, slices: 3, sliceTime: 100, warmSlices: 3, warmTime: 4000 };
+    ? {
+        isQuick,
+        areRoundsGiven,
+        rounds: count,
+        slices: 1,
+        sliceTime: 30,
+        warmSlices: 1,
+        warmTime: 50,
+      }
+    : {
+        isQuick,
+        areRoundsGiven,
+        rounds: count,
+        slices: 3,
+        sliceTime: 100,
+        warmSlices: 3,
+        warmTime: 4000,
+      };
 }
 
 async function main() {

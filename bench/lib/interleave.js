@@ -7,6 +7,7 @@ const { once } = require('node:events');
 const path = require('node:path');
 const { measures } = require('./measures');
 const { range } = require('./statistics');
+const { runTree } = require('./tree');
 
 const DRIVER = path.join(__dirname, 'driver.js');
 const MAX_COUNT = 1 << 20;
@@ -97,8 +98,23 @@ const subjectsOf = ({ subjects = [] }, { isQuick }) =>
 
 const rotate = (list, by) => list.map((_, i) => list[(i + by) % list.length]);
 
+const roundsOf = (workload, { rounds, isQuick, areRoundsGiven }) =>
+  isQuick || areRoundsGiven ? rounds : (workload.rounds ?? rounds);
+
+/** As run(), for a workload of fresh processes: there is nothing to warm up. */
+async function runTrees(workload, options) {
+  const subjects = subjectsOf(workload, options);
+  const take = (subject) => runTree(workload, subject);
+  const rounds = [];
+  for (let i = 0; i < roundsOf(workload, options); i++) {
+    rounds.push(await runRound(subjects, take, 1, i));
+  }
+  return { counts: workload.tree.count, rounds };
+}
+
 /** Runs a workload. Gives { counts: { subject: operations in a slice }, rounds: [{ subject: [slice, ...] }, ...] }. */
 async function run(workload, options) {
+  if (workload.tree) return runTrees(workload, options);
   const subjects = subjectsOf(workload, options);
   const drivers = new Map();
   if (!workload.isFresh) {

@@ -56,6 +56,32 @@ const measures = {
     compare: less,
     judge: 'difference',
   },
+  startCpu: {
+    title: 'CPU, fork to first message',
+    unit: 'ms',
+    value: (slices) => median(slices.map(({ startCpu }) => startCpu)),
+    compare: less,
+  },
+  startTime: {
+    title: 'fork to first message',
+    unit: 'ms',
+    value: (slices) => median(slices.map(({ startTime }) => startTime)),
+    compare: less,
+  },
+  requireCpu: {
+    title: 'CPU of require()',
+    unit: 'ms',
+    value: (slices) => median(slices.map(({ requireCpu }) => requireCpu)),
+    compare: less,
+    judge: 'difference',
+  },
+  treeCpu: {
+    title: 'CPU of both, in all',
+    unit: 'ms',
+    value: (slices) => median(slices.map(({ treeCpu }) => treeCpu)),
+    compare: less,
+    judge: 'difference',
+  },
 };
 
 /** What a target means, in words. */

@@ -11,6 +11,8 @@
 //   children, forkOptions  how many (1), and fork()'s options
 //   cpus                   run both processes on these (a list for taskset)
 //   busy                   processes that keep the processors busy meanwhile
+//   tree                   { file, mode, count, client, isRegistered }: fresh processes for each sample, see tree.js
+//   rounds                 instead of run.js's, unless --rounds is given
 //   isFresh                a driver of its own for each slice
 //   clients                a mode of clients.js: a process that connects to the workload's server
 //   connect                in place of endpoint.js
@@ -22,6 +24,7 @@ const path = require('node:path');
 
 const FOLDER = path.join(__dirname, '../workloads');
 const ORDER = [
+  'cold',
   'messages',
   'round-trips',
   'large',
