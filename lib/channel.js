@@ -82,8 +82,8 @@ class Channel {
     // Now, since a process that is short of descriptors later cannot load a file.
     if (serialization === 'advanced') loadAdvanced();
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
-    this.#native = new binding.Channel(fd, this.#handler(), state, options);
     this.#closeFd = binding.closeFd;
+    this.#native = this.#open(binding, fd, state, options);
     if (!isNative) this.#speakToNode(serialization);
     const runInContext = (method, receiver) => this.#resource.runInAsyncScope(method, receiver);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
@@ -102,6 +102,16 @@ class Channel {
     this.#outbox = new Outbox(this.#native, state, this.#gathering, onRoom);
     this.control = new Control(this.#native, wire);
     target.on('newListener', () => this.#inbox.listenerAdded());
+  }
+
+  /** The descriptor is closed where no channel can be made of it. */
+  #open(binding, fd, state, options) {
+    try {
+      return new binding.Channel(fd, this.#handler(), state, options);
+    } catch (error) {
+      this.#closeFd(fd);
+      throw error;
+    }
   }
 
   /** What carries handles, from the first one on. */

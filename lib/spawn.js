@@ -78,6 +78,16 @@ function drainBeforeExit(child, channel, isPeer) {
   });
 }
 
+/** Without a channel nobody would know of the child any more: fork() throws, and it does not run on. */
+function attachTo(child, channelOptions) {
+  try {
+    return attachment.attach(child, channelOptions);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+}
+
 function spawnOn(wire, child, options, slot, preload, limits, spawn) {
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
@@ -88,7 +98,7 @@ function spawnOn(wire, child, options, slot, preload, limits, spawn) {
     return status;
   }
   expectClose(child);
-  const channel = attachment.attach(child, channelOptions);
+  const channel = attachTo(child, channelOptions);
   const isPeer = wire === 'native' || isNamedNode(options.file);
   if (child.pid) drainBeforeExit(child, channel, isPeer);
   return status;

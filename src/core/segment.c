@@ -75,7 +75,20 @@ static int prepare(int fd, size_t size, uint8_t** ret_memory) {
   return map(fd, size, MAP_POPULATE, ret_memory);
 }
 
+/* Pages of a memfd can be taken away by whoever has its descriptor, and the next look at them takes
+ * new ones. Where the system promises no more memory than it has, there may be none, and the look is
+ * a SIGBUS. So it is if nobody can say. */
+static int may_lack_pages(void) {
+  char mode = 0;
+  int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 1;
+  ssize_t size = read(fd, &mode, 1);
+  close(fd);
+  return size != 1 || (mode != '0' && mode != '1');
+}
+
 int fw_segment_create(size_t size, uint8_t** ret_memory, int* ret_fd) {
+  if (may_lack_pages()) return UV_ENOTSUP;
   int fd = open_memory();
   if (fd < 0) return fd;
   int status = prepare(fd, size, ret_memory);
@@ -97,6 +110,7 @@ static int check(int fd, uint64_t size) {
 }
 
 int fw_segment_map(int fd, uint64_t size, uint8_t** ret_memory) {
+  if (may_lack_pages()) return UV_ENOTSUP;
   int status = check(fd, size);
   return status < 0 ? status : map(fd, (size_t)size, 0, ret_memory);
 }

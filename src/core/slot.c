@@ -10,6 +10,12 @@ typedef enum { CLOSED, OPEN, FILLED } state_t;
 
 #define SIZE_AT 8
 
+/* Both words are shared by two processes: a lock, which only one of them knows, would not do. */
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(_Atomic uint64_t) == sizeof(uint64_t),
+               "slots need atomic words of 64 bits without a lock");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && sizeof(_Atomic uint32_t) == sizeof(uint32_t),
+               "slots need atomic words of 32 bits without a lock");
+
 static uint64_t word(uint64_t position, state_t state) {
   return position << 2 | (uint64_t)state;
 }

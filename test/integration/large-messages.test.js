@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const { forkFunction } = require('../helpers/fork-fixture');
 const { itIsBetter, itWith, spawn } = require('../helpers/subject');
 const { nextMessage } = require('../helpers/events');
-const { functionArgs } = require('../helpers/run');
+const { functionArgs, run, runFunction } = require('../helpers/run');
 const { killUnnoticed } = require('../helpers/stopped');
 const { until } = require('../helpers/until');
 
@@ -280,6 +280,67 @@ describe('large messages where memory or descriptors are short', () => {
 
   it("arrive on stock's wire", async () => {
     assert.equal(await runLimited('true', 'node'), 0);
+  });
+});
+
+describe('memory that the peer can still write to', () => {
+  itWith('segments')('is not parsed together with other messages', async () => {
+    const { code, stderr } = await runFunction(() => {
+      const parsed = [];
+      const { parse } = JSON;
+      JSON.parse = (text) => {
+        if (text.includes('mark')) parsed.push(text);
+        return parse(text);
+      };
+      const { forkRawPeer } = require('./protocol-peer');
+      const { child, peer } = forkRawPeer({ args: ['--quiet'] });
+      child.on('message', async (message) => {
+        if (message.mark !== 2) return;
+        require('node:assert').deepEqual(parsed, ['{"mark": 1}', '{"mark": 2}']);
+        child.disconnect();
+        await peer.leave();
+      });
+      const offer = async () => {
+        peer.tell('hello', { features: 1 });
+        for (const id of [1, 2]) await peer.ask('segment', 'MAPPED', { id, size: 4096 });
+        peer.tell('in_segments', { values: { 1: { mark: 1 }, 2: { mark: 2 } } });
+      };
+      offer();
+    });
+    assert.equal(stderr, '');
+    assert.equal(code, 0);
+  });
+});
+
+describe('a system that promises no more memory than it has', () => {
+  /** Runs a Node that takes `mode` for vm.overcommit_memory; gives how many segments it came to have. */
+  async function segmentsWith(mode) {
+    const body = async () => {
+      const { once } = require('node:events');
+      const fs = require('node:fs');
+      const { fork } = require('../..');
+      const child = fork('./test/fixtures/echo.js', [], { serialization: 'advanced' });
+      for (let i = 0; i < 8; i++) {
+        child.send(Buffer.alloc(300_000, i));
+        const [message] = await once(child, 'message');
+        require('node:assert').equal(message.at(-1), i);
+      }
+      const maps = fs.readFileSync('/proc/self/maps', 'utf8');
+      fs.writeSync(1, String(maps.split('/memfd:forkwire').length - 1));
+      child.disconnect();
+    };
+    const file = '/proc/sys/vm/overcommit_memory';
+    const script = `t=$(mktemp) && echo ${mode} > $t && mount --bind $t ${file} && rm $t && exec "$0" "$@"`;
+    const args = ['-rm', 'sh', '-c', script, process.execPath, ...functionArgs(body)];
+    return run('unshare', args);
+  }
+
+  itWith('segments')('has messages of any size go over the socket', async function () {
+    const usual = await segmentsWith(0);
+    if (usual.code !== 0 && /unshare|mount/.test(usual.stderr)) this.skip(); // not allowed here
+    assert.ok(Number(usual.stdout) > 0, usual.stderr);
+    const strict = await segmentsWith(2);
+    assert.deepEqual([strict.stdout, strict.code], ['0', 0], strict.stderr);
   });
 });
 

@@ -80,4 +80,17 @@ describe('withOwnSpawn()', () => {
     assert.equal(error.code, 'ENOENT');
     await once(child, 'disconnect');
   });
+
+  it('leaves neither a child nor a descriptor behind when no channel can be made', async () => {
+    const child = new ChildProcess();
+    const exited = once(child, 'exit');
+    child.on = () => {
+      throw new RangeError('own');
+    };
+    const stdio = ['ignore', 'ignore', 'ignore', 'ipc'];
+    const options = { file: process.execPath, args: ['node', IDLE], envPairs: [], stdio };
+    assert.throws(() => withOwnSpawn(() => child.spawn(options)), RangeError);
+    assert.deepEqual(await exited, [null, 'SIGKILL']);
+    // test/helpers/hooks.js looks.
+  });
 });
