@@ -3,9 +3,7 @@
 // From a batch of the addon to 'message' and 'internalMessage' events: order, parking until somebody listens, and
 // the credit that goes back to the peer.
 
-const { AsyncResource } = require('node:async_hooks');
 const { Fifo } = require('./fifo');
-const { runNextTicks } = require('./node-internals');
 const { decode, decodeJoined, isCopied } = require('./serialization');
 const { STATE } = require('./state');
 
@@ -65,13 +63,15 @@ class Inbox {
   #clusterWorker;
   #runInContext;
   #interpret;
-  #arrived = new Fifo(); // runs that no turn looked at yet
+  #arrived = new Fifo(); // runs with a tick to come for each message
   #kept = []; // items of the batch that is just being read
   #parked = new Fifo(); // runs of user messages that wait for a listener, or behind a handle that is not usable yet
   #state;
   #isWaiting = false; // for that handle
-  #isScheduled = false;
-  #isRunning = false;
+  #unscheduled = 0; // messages of the batch that is just being read
+  #ticks = 0; // that are to come
+  #isFlushScheduled = false;
+  #nDelivering = 0; // ticks that are running: more than one where a listener turns the event loop itself
 
   /**
    * @param state Float64Array that is shared with `native`
@@ -104,7 +104,7 @@ class Inbox {
     } catch (error) {
       onBad(error);
     }
-    if (this.#beginSchedule()) process.nextTick(runInTick, this);
+    this.#scheduleArrived();
   }
 
   #withKept(items) {
@@ -135,8 +135,13 @@ class Inbox {
   }
 
   #add(run) {
-    if (this.#interpret === null) this.#arrived.push(run);
+    if (this.#interpret === null) this.#push(run);
     else while (!run.isThrough) this.#addInterpreted(run);
+  }
+
+  #push(run) {
+    this.#arrived.push(run);
+    this.#unscheduled += run.left;
   }
 
   #addInterpreted(run) {
@@ -145,7 +150,7 @@ class Inbox {
     const cost = run.lastCost;
     const wanted = this.#interpret({ message, handle, cost, isInternal });
     if (wanted) {
-      this.#arrived.push(new Run([wanted.message], cost, wanted.isInternal, wanted.handle));
+      this.#push(new Run([wanted.message], cost, wanted.isInternal, wanted.handle));
     } else this.#delivered(0, cost); // it was for the channel itself
   }
 
@@ -165,18 +170,32 @@ class Inbox {
     this.#state[STATE.COSTS + lane] += cost;
   }
 
-  /** Deliveries happen in a tick of their own: a listener that throws then stops nothing, as in stock. */
-  #schedule() {
-    if (this.#beginSchedule()) this.#runInContext(scheduleRun, this);
+  /**
+   * One tick for each message that arrived, as in stock: so each has an async context of its own, a listener that throws
+   * stops no other message, and what listeners queue comes behind the messages of the same read.
+   */
+  #scheduleArrived() {
+    const count = this.#unscheduled;
+    if (count === 0) return;
+    this.#unscheduled = 0;
+    this.#ticks += count;
+    this.#hold();
+    for (let i = 0; i < count; i++) process.nextTick(deliverInTick, this);
   }
 
-  /** Whether it is not scheduled already. */
-  #beginSchedule() {
-    if (this.#isScheduled) return false;
-    this.#isScheduled = true;
+  /** One tick for all that are parked, as in stock. */
+  #scheduleParked() {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    this.#ticks++;
+    this.#hold();
+    this.#runInContext(scheduleFlush, this);
+  }
+
+  /** While a tick is to come, this end does not say END. */
+  #hold() {
     this.#state[STATE.SCHEDULED] = 1;
     this.#settle();
-    return true;
   }
 
   /** Tells the addon what changed, unless it is about to look by itself. */
@@ -186,70 +205,59 @@ class Inbox {
 
   /** Any new listener may be one for 'message': it is added only after this event. */
   listenerAdded() {
-    if (this.#parked.size > 0) this.#schedule();
+    if (this.#parked.size > 0) this.#scheduleParked();
   }
 
   get #canDeliver() {
     return !this.#isWaiting && this.#target.listenerCount('message') > 0;
   }
 
-  /** The queue whose first run has the next message to emit, or null. User messages that cannot be delivered are
-   * parked on the way. */
-  #next() {
-    if (this.#parked.size > 0 && this.#canDeliver) return this.#parked;
-    while (this.#arrived.size > 0) {
-      if (this.#arrived.first.isInternal) return this.#arrived;
-      if (this.#parked.size === 0 && this.#canDeliver) return this.#arrived;
-      this.#parked.push(this.#arrived.shift());
-    }
-    return null;
+  /** The tick of one message that arrived: delivers it, or parks it. */
+  deliverArrived() {
+    if (this.#arrived.size === 0) return; // the channel is over
+    const { isInternal } = this.#arrived.first;
+    if (isInternal || (this.#parked.size === 0 && this.#canDeliver)) {
+      this.#deliverFirst(this.#arrived);
+    } else this.#parkFirst();
   }
 
-  run() {
-    this.#isScheduled = false;
-    if (this.#isRunning) return; // a tick between two messages: the loop below goes on
-    this.#isRunning = true;
+  #parkFirst() {
+    const run = this.#arrived.first;
+    const message = run.take();
+    if (run.isThrough) this.#arrived.shift();
+    this.#parked.push(new Run([message], run.lastCost, false, run.handle));
+    if (this.#canDeliver) this.#scheduleParked();
+  }
+
+  /** The tick of those that are parked. */
+  flushParked() {
+    this.#isFlushScheduled = false;
     try {
-      this.#deliverAll();
+      while (this.#parked.size > 0 && this.#canDeliver) this.#deliverFirst(this.#parked);
     } finally {
-      this.#isRunning = false;
-      this.#afterRun();
+      if (this.#parked.size > 0 && this.#canDeliver) this.#scheduleParked(); // a listener threw
     }
   }
 
-  /** Each message has an async context of its own, as in stock, where each has a tick. One that is alone has this tick. */
-  #deliverAll() {
-    let queue = this.#next();
-    if (queue !== null && this.#isAlone(queue)) {
-      this.#deliverFirst(queue, null);
-      return;
-    }
-    while (queue !== null) {
-      this.#deliverFirst(queue, new AsyncResource('FORKWIREMESSAGE'));
-      if (this.#arrived.size === 0 && this.#parked.size === 0) return;
-      runNextTicks(); // all that the message queued, before the next one. The channel may end in it
-      queue = this.#next();
+  /** @param work what one of the scheduled ticks does */
+  runTick(work) {
+    this.#nDelivering++;
+    try {
+      Reflect.apply(work, this, []);
+    } finally {
+      this.#nDelivering--;
+      this.#ticks--;
+      if (this.#ticks === 0) this.#state[STATE.SCHEDULED] = 0;
+      this.#settle();
     }
   }
 
-  #isAlone(queue) {
-    return this.#arrived.size + this.#parked.size === 1 && queue.first.left === 1;
-  }
-
-  #deliverFirst(queue, resource) {
+  #deliverFirst(queue) {
     const run = queue.first;
     const message = run.take();
-    this.#delivered(run.isInternal ? 1 : 0, run.lastCost);
     if (run.isThrough) queue.shift();
-    if (resource === null) this.#emit(message, run);
-    else resource.runInAsyncScope(this.#emit, this, message, run);
-  }
-
-  #afterRun() {
-    this.#state[STATE.SCHEDULED] = this.#isScheduled ? 1 : 0; // a listener added one, and threw
-    if (this.#arrived.size > 0 || (this.#parked.size > 0 && this.#canDeliver)) {
-      this.#schedule(); // a listener threw, or more came meanwhile
-    } else this.#settle();
+    this.#delivered(run.isInternal ? 1 : 0, run.lastCost);
+    this.#emit(message, run);
   }
 
   #emit(message, { handle, isInternal }) {
@@ -277,7 +285,7 @@ class Inbox {
     this.#isWaiting = true;
     const goOn = () => {
       this.#isWaiting = false;
-      if (!this.#isRunning && this.#parked.size > 0) this.#schedule();
+      if (this.#parked.size > 0) this.#scheduleParked();
     };
     const ready = (object) => {
       goOn();
@@ -288,7 +296,7 @@ class Inbox {
 
   /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */
   dropParked() {
-    if (!this.#isRunning) this.#parked.clear();
+    if (this.#nDelivering === 0) this.#parked.clear();
   }
 
   /** The channel is over: what nobody took is dropped. */
@@ -298,12 +306,18 @@ class Inbox {
   }
 }
 
-function runInTick(inbox) {
-  inbox.run();
+const { deliverArrived, flushParked } = Inbox.prototype;
+
+function deliverInTick(inbox) {
+  inbox.runTick(deliverArrived);
 }
 
-function scheduleRun() {
-  process.nextTick(runInTick, this);
+function flushInTick(inbox) {
+  inbox.runTick(flushParked);
+}
+
+function scheduleFlush() {
+  process.nextTick(flushInTick, this);
 }
 
 module.exports = { Inbox };

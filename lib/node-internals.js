@@ -323,9 +323,6 @@ function freshNodeChannel() {
   return { fd: handle.fd, serialization: CODEC_SYMBOLS[codec], remove, replaceBy };
 }
 
-/** Runs what nextTick() and promises queued, as Node does between two timers (`_tickCallback`). */
-const runNextTicks = () => process._tickCallback();
-
 module.exports = {
   addConnections,
   addWorkerList,
@@ -350,7 +347,6 @@ module.exports = {
   onConnectionClosed,
   readableBytes,
   releaseHttp,
-  runNextTicks,
   serverOf,
   stopReading,
   takeBoundHandle,

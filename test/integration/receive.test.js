@@ -35,44 +35,54 @@ describe('a received message', () => {
     await exited(child);
   });
 
-  // In stock the ticks and promises of a listener come behind all messages of one read.
-  itIsBetter('is followed by the microtasks it queued, before the next one', async () => {
+  // The same in stock: each message has a tick, and all of a read are queued before the first one runs.
+  it('comes behind those of the same read; then come the ticks and microtasks that they queued', async () => {
     const child = forkFunction({ with: [4] }, (count) => {
       const order = [];
       process.on('message', (message) => {
         order.push(message);
+        process.nextTick(() => order.push(`tick ${message}`));
         Promise.resolve().then(() => order.push(`promise ${message}`));
-        if (order.length > 2 * count) process.send(order, () => process.disconnect());
-      });
-      process.send('up');
-    });
-    await nextMessage(child);
-    await sendAtOnce(child, ['start', ...numbers(4)]);
-    const order = await nextMessage(child);
-    const expected = ['start', ...numbers(4)].flatMap((i) => [i, `promise ${i}`]);
-    assert.deepEqual(order, expected.slice(0, -1));
-    await exited(child);
-  });
-
-  itIsBetter('is followed by the ticks it queued, before the next one', async () => {
-    const child = forkFunction(() => {
-      const order = [];
-      process.on('message', (message) => {
-        order.push(message);
-        process.nextTick(() => {
-          order.push(`tick ${message}`);
-          if (message === 3) process.send(order, () => process.disconnect());
-        });
+        if (message === count - 1) setImmediate(() => process.send(order));
       });
       process.send('up');
     });
     await nextMessage(child);
     await sendAtOnce(child, numbers(4));
     const order = await nextMessage(child);
-    assert.deepEqual(
-      order,
-      numbers(4).flatMap((i) => [i, `tick ${i}`]),
-    );
+    assert.deepEqual(order, [
+      ...numbers(4),
+      ...numbers(4).map((i) => `tick ${i}`),
+      ...numbers(4).map((i) => `promise ${i}`),
+    ]);
+    child.disconnect();
+    await exited(child);
+  });
+
+  it("shows 'uncaughtException' the store that a listener of one of several had entered", async () => {
+    const child = forkFunction(() => {
+      const { AsyncLocalStorage } = require('node:async_hooks');
+      const context = new AsyncLocalStorage();
+      const seen = [];
+      process.on('uncaughtException', () => seen.push(`caught ${context.getStore()}`));
+      process.on('message', (message) => {
+        seen.push(`${message} ${context.getStore()}`);
+        context.enterWith(`in ${message}`);
+        if (message === 3) setImmediate(() => process.send(seen));
+        if (message === 1) throw new Error('on purpose');
+      });
+      process.send('up');
+    });
+    await nextMessage(child);
+    await sendAtOnce(child, numbers(4));
+    assert.deepEqual(await nextMessage(child), [
+      '0 undefined',
+      '1 undefined',
+      'caught in 1',
+      '2 undefined',
+      '3 undefined',
+    ]);
+    child.disconnect();
     await exited(child);
   });
 });

@@ -244,16 +244,6 @@ describe('a child process', () => {
   });
 });
 
-describe('runNextTicks()', () => {
-  it('runs ticks and microtasks that are queued, at once', () => {
-    const seen = [];
-    process.nextTick(() => seen.push('tick'));
-    Promise.resolve().then(() => seen.push('promise'));
-    internals.runNextTicks();
-    assert.deepEqual(seen, ['tick', 'promise']);
-  });
-});
-
 describe('isMainThread()', () => {
   it('is what node:worker_threads says, here and in a Worker', async () => {
     const { Worker, isMainThread } = require('node:worker_threads');
