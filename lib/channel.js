@@ -188,6 +188,10 @@ class Channel {
 
   #sendAlone(lane, encoding, payload, { message, conversion, sendHandle, options, callback }) {
     const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
+    if (travel?.isGone) {
+      this.#notSent(lane, callback);
+      return;
+    }
     const isWrapped = travel !== null && this.#protocol !== null;
     const body = isWrapped
       ? this.#protocol.wrap(message, payload, conversion.name, travel)
@@ -212,8 +216,15 @@ class Channel {
     const token = this.#nextToken++;
     const onWritten = (error) => this.#native.writesDone(token, error !== null);
     const travel = conversion.send(sendHandle, options, this.#traffic.bookkeeping, onWritten);
-    if (travel) travel.token = token;
+    if (travel && !travel.isGone) travel.token = token;
     return travel;
+  }
+
+  /** The client of a socket is gone already: told as where it goes while its socket is queued. */
+  #notSent(lane, callback) {
+    const error = this.#error('ERR_FORKWIRE_HANDLE_CLOSED');
+    if (typeof callback === 'function') this.#outbox.addFailed(lane, callback, error);
+    else this.#emitErrorIfHeard(error);
   }
 
   #accepted(lane, message, travel, options, callback) {
@@ -296,7 +307,11 @@ class Channel {
     const error = this.#error('ERR_FORKWIRE_HANDLE_CLOSED');
     travel.returned(false);
     if (hasCallback) this.#outbox.fail(travel.token, error);
-    else if (this.#target.listenerCount('error') > 0) this.#emitErrorLater(error);
+    else this.#emitErrorIfHeard(error);
+  }
+
+  #emitErrorIfHeard(error) {
+    if (this.#target.listenerCount('error') > 0) this.#emitErrorLater(error);
   }
 
   /** A handle that nobody took and nobody will. */

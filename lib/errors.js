@@ -8,7 +8,7 @@ const util = require('node:util');
 const MESSAGES = {
   ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
   ERR_FORKWIRE_EMPTY_MESSAGE: () => 'The message cannot be sent: its toJSON() returned undefined',
-  ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was reset before it could be sent',
+  ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was closed before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>
     'A message was dropped: its handle did not arrive and its sender is gone',
   ERR_FORKWIRE_HANDLE_REFUSED: () =>

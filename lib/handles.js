@@ -3,7 +3,7 @@
 // What can be sent beside a message, and how: one table, kind -> { send, got }.
 //
 // send(object, options, bookkeeping, onWritten) gives null where there is no descriptor to send (the message then goes
-// alone), or what travels:
+// alone), GONE where there was a connection that is no more (the message then does not go either), or what travels:
 //   { type, fd, dup, flags, key?, buffered?, dgramType?, detach(), taken(), returned() }
 // The channel calls `detach` once the message was accepted, and later `taken` or `returned` once; `returned`
 // gives the object to offer to 'undelivered'. Nothing is touched before `detach`. Where flags say WRITES_PENDING,
@@ -23,6 +23,9 @@ const { Gate } = require('./pending-writes');
 // fw_handle_type_t of src/forkwire.h.
 const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5, BOUND: 6 };
 
+/** A client may go away between any two events: its socket is no mistake of the program that sends it. */
+const GONE = Object.freeze({ isGone: true });
+
 const noop = () => {};
 
 /** A handle of which the channel keeps a duplicate: the sender's own object stays as it is. */
@@ -41,10 +44,10 @@ function duplicated(type, object, handle) {
 const isTls = (socket) =>
   socket.encrypted === true && socket instanceof require('node:tls').TLSSocket;
 
-function stateOf(socket) {
+/** What the program itself did wrong, or null. */
+function faultOf(socket) {
   if (isTls(socket)) return 'a TLSSocket has state that cannot travel';
   if (socket.connecting) return 'the socket is still connecting';
-  if (socket.destroyed) return 'the socket is destroyed';
   return null;
 }
 
@@ -96,10 +99,12 @@ const table = {
     type: TYPE.SOCKET,
     matches: (object) => object instanceof net().Socket,
     send(socket, options, bookkeeping, onWritten) {
-      const fault = stateOf(socket);
+      const fault = faultOf(socket);
       if (fault) throw forkwireError('ERR_FORKWIRE_HANDLE_STATE', fault);
+      if (socket.destroyed) return GONE;
       const handle = internals.handleOf(socket);
-      if (!handle || internals.fdOf(handle) < 0) return null;
+      if (!handle) return null; // never connected, or sent before
+      if (internals.fdOf(handle) < 0) return GONE;
       if (!options.keepOpen) return moveSocket(socket, bookkeeping, onWritten);
       return keepSocket(socket, handle, bookkeeping);
     },

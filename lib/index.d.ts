@@ -125,8 +125,8 @@ export interface SendOptions {
 
 /**
  * Called once, with null when the kernel has taken the whole message, else with an error: EPIPE (the peer is gone),
- * ERR_IPC_CHANNEL_CLOSED (the channel was ended before), ERR_FORKWIRE_HANDLE_CLOSED (the client reset the connection while its
- * socket was queued). From Node.
+ * ERR_IPC_CHANNEL_CLOSED (the channel was ended before), ERR_FORKWIRE_HANDLE_CLOSED (the connection of the
+ * socket was closed before, or reset by its client while it was queued: the message was dropped with it). From Node.
  */
 export type SendCallback = (error: Error | null) => void;
 
@@ -211,7 +211,7 @@ interface Sending<Sent, Mode extends SerializationType> {
    * @param callback called once, with null or an error; without one an error is an `'error'` event
    * @returns false when more than 131072 bytes are queued; `'drain'` follows
    * @throws ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE, ERR_INVALID_HANDLE_TYPE, what serialization throws;
-   *   ERR_FORKWIRE_HANDLE_STATE (a TLSSocket, a connecting or a destroyed socket), ERR_FORKWIRE_MESSAGE_TOO_LARGE (above what the
+   *   ERR_FORKWIRE_HANDLE_STATE (a TLSSocket, or a socket that still connects), ERR_FORKWIRE_MESSAGE_TOO_LARGE (above what the
    *   peer accepts), ERR_FORKWIRE_EMPTY_MESSAGE (toJSON() gave undefined). ERR_FORKWIRE_QUEUE_FULL (`maxQueueBytes`) goes to the callback
    * @see https://nodejs.org/api/child_process.html#subprocesssendmessage-sendhandle-options-callback
    */

@@ -20,7 +20,7 @@ class Outbox {
   #gathering;
   #onRoom;
   #sent = [0, 0]; // messages per lane
-  #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, resource }
+  #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, error, resource }
   #failed = new Map(); // token -> error, of messages dropped with their handle
   #isOver = null; // the error for what is not written, once nothing is any more
   #needsDrain = false;
@@ -63,9 +63,17 @@ class Outbox {
     const number = ++this.#sent[lane];
     if (this.#behindHandle !== NONE) this.#behindHandle++;
     else if (token !== undefined) this.#beginHandle();
-    if (typeof callback === 'function') {
-      process.nextTick(settleInTick, this, { lane, number, callback, token, resource: null });
-    }
+    if (typeof callback === 'function') this.#settleSoon(lane, number, callback, token, null);
+  }
+
+  /** A message is not sent. Its callback gets `error`, behind those of the messages before it. */
+  addFailed(lane, callback, error) {
+    this.#settleSoon(lane, this.#sent[lane], callback, undefined, error);
+  }
+
+  #settleSoon(lane, number, callback, token, error) {
+    const request = { lane, number, callback, token, error, resource: null };
+    process.nextTick(settleInTick, this, request);
   }
 
   #beginHandle() {
@@ -81,7 +89,7 @@ class Outbox {
       if (this.#isOver) return this.#isOver;
       return this.isBroken ? errnoError(UV_EPIPE, 'write') : undefined;
     }
-    if (request.token === undefined) return null;
+    if (request.token === undefined) return request.error;
     // Dropped messages count as written; the event that says which was dropped may still be on its way.
     if (this.#state[STATE.EVENTS] > 0) return undefined;
     if (!this.#failed.has(request.token)) return null;

@@ -6,6 +6,8 @@
 const { net } = require('./builtins');
 const internals = require('./node-internals');
 
+const noop = () => {};
+
 const gates = new WeakMap(); // socket -> Gate, while it is closed
 const writers = new WeakSet(); // sockets that finish the writes of others, until that is done
 
@@ -85,6 +87,7 @@ function finishWrites(socket, handle, allowHalfOpen, done) {
   const chunks = [...(gate?.takeHeld() ?? []), ...internals.takeBufferedWrites(socket)];
   const { Socket } = net();
   const writer = new Socket({ handle, allowHalfOpen, manualStart: true });
+  socket.on('error', noop); // of the write under way: a client that goes ends no process
   gate?.moveTo(writer);
   writers.add(writer);
   writer.once('error', done);

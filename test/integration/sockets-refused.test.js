@@ -66,16 +66,6 @@ describe('send() of', () => {
       await assertUsable(socket, other);
     });
 
-    itIsBetter('because it is destroyed stays that way', async () => {
-      const [socket, client] = await connectedPair(server);
-      socket.destroy();
-      assert.throws(() => child.send('x', socket), { ...STATE, message: /destroyed/ });
-      await once(socket, 'close');
-      assert.throws(() => child.send('x', socket, { keepOpen: true }), STATE);
-      client.resume();
-      await once(client, 'close');
-    });
-
     itIsBetter('because it is a TLSSocket goes on encrypting', async () => {
       const psk = { psk: Buffer.alloc(16, 7), identity: 'test' };
       const options = { ciphers: 'PSK', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' };

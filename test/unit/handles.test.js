@@ -86,13 +86,20 @@ describe('the table of handles', () => {
     const one = await connection();
     const connecting = net.connect(one.server.address().port);
     const secure = new tls.TLSSocket(one.socket);
-    const destroyed = new net.Socket().destroy();
-    for (const socket of [connecting, secure, destroyed]) {
+    for (const socket of [connecting, secure]) {
       assert.throws(() => send(socket), { code: 'ERR_FORKWIRE_HANDLE_STATE' });
     }
     await once(connecting, 'connect');
     connecting.destroy();
     secure.destroy();
+    await closeAll(one);
+  });
+
+  it('says of a socket without its connection that this is gone', async () => {
+    assert.equal(send(new net.Socket().destroy()).isGone, true);
+    const one = await connection();
+    one.socket._handle.close();
+    assert.equal(send(one.socket).isGone, true);
     await closeAll(one);
   });
 
