@@ -16,8 +16,8 @@ step 'emulator' install_emulator
 step 'build' node scripts/build.js
 step 'core' node scripts/test-core.js
 for version in 20 22 24 26; do
-  step "tests on Node $version" \
-    timeout 900 node scripts/with-node.js "$version" -- node_modules/mocha/bin/mocha.js "test/unit/**/*.test.js" "test/integration/**/*.test.js" "test/hostile/**/*.test.js"
+  step "tests on Node $version" timeout 900 node scripts/with-node.js "$version" -- \
+    scripts/test.js unit integration hostile
 done
 FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' node_modules/.bin/mocha test/hostile/attacks.test.js
 step 'interop' timeout 1800 npm run test:interop

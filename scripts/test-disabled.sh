@@ -10,6 +10,6 @@ features=("$@")
 
 for feature in "${features[@]}"; do
   step "tests without $feature" env FORKWIRE_DISABLE="$feature" \
-    timeout 900 node_modules/.bin/mocha "test/integration/**/*.test.js"
+    timeout 900 node scripts/test.js integration
 done
 finish

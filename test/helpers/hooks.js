@@ -2,15 +2,15 @@
 
 // After every test: no process is left that it started, and this process has no descriptor that it did not have
 // before. Closes are asynchronous, so both are waited for, a short time. What a before() of a file opened may stay
-// until its after(); at the end of the run nothing may.
+// until its after(); at the end of the run nothing may, and then this process has to end by itself.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { descriptorsOf, newDescriptors } = require('./descriptors');
-const { markDescendants, startedProcesses } = require('./processes');
+const { commandOf, markDescendants, startedProcesses } = require('./processes');
 const { until } = require('./until');
 
-const LIMIT_MS = 3000;
+const LIMIT_MS = 20_000;
 
 /** What there is now. */
 function takeStock() {
@@ -45,13 +45,25 @@ function kill({ pid }) {
 /** An error that lists what there is now and was not then, or null. Processes are killed. */
 async function leftSince({ pids, descriptors }) {
   const processes = await remaining(() => newProcesses(pids));
+  const lines = processes.map(({ pid, state }) => `process ${pid} (${state}) ${commandOf(pid)}`);
   processes.forEach(kill);
   const opened = await remaining(() => newDescriptors(descriptors, descriptorsOf()));
-  const left = [
-    ...processes.map(({ pid, state, command }) => `process ${pid} (${state}) ${command}`),
-    ...opened.map((line) => `descriptor ${line}`),
-  ];
+  const left = [...lines, ...opened.map((line) => `descriptor ${line}`)];
   return left.length > 0 ? new Error(`left behind:\n${left.join('\n')}`) : null;
+}
+
+/** Has a process that does not end by itself end, and fail: a timer that holds nothing sees what else holds it. */
+function watchEnd() {
+  const onLate = () => {
+    const held = process.getActiveResourcesInfo().join(', ');
+    process.stderr.write(`left behind: this process does not end, since it is held by ${held}\n`);
+    // Mocha sets the code in such a listener as well, an earlier one.
+    process.on('exit', () => {
+      process.exitCode ||= 1;
+    });
+    process.exit();
+  };
+  setTimeout(onLate, LIMIT_MS).unref();
 }
 
 exports.mochaHooks = {
@@ -74,6 +86,7 @@ exports.mochaHooks = {
 
   async afterAll() {
     const error = await leftSince(atStart);
+    watchEnd();
     if (error) throw error;
   },
 };

@@ -3,8 +3,7 @@
 // Children that are stopped or dead while this process does not look.
 
 const fs = require('node:fs');
-
-const LIMIT_MS = 15_000;
+const { PATIENCE_MS } = require('./patience');
 
 const stateOf = (pid) => fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()[0];
 
@@ -12,7 +11,7 @@ const stateOf = (pid) => fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') '
 const isDead = (pid) => stateOf(pid) === 'Z' && fs.readdirSync(`/proc/${pid}/task`).length === 1;
 
 function waitBusily(condition) {
-  const end = performance.now() + LIMIT_MS;
+  const end = performance.now() + PATIENCE_MS;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`this did not become true: ${condition}`);
   }

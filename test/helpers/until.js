@@ -3,12 +3,12 @@
 // Waiting for what has no event: polls a condition, for a bounded time.
 
 const { setTimeout: wait } = require('node:timers/promises');
+const { PATIENCE_MS } = require('./patience');
 
-const LIMIT_MS = 5000;
 const STEP_MS = 5;
 
 /** Resolves with the first truthy value of `condition()`; rejects with `what` when none comes in time. */
-async function until(condition, what = condition.toString(), limit = LIMIT_MS) {
+async function until(condition, what = condition.toString(), limit = PATIENCE_MS) {
   const end = performance.now() + limit;
   for (;;) {
     const value = await condition();

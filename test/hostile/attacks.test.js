@@ -96,9 +96,7 @@ function assertRight(name, channel, { errors, messages, handles }) {
 }
 
 for (const channel of WIRES) {
-  describe(`an attack on a channel [${channel}]`, function () {
-    this.timeout(120_000);
-
+  describe(`an attack on a channel [${channel}]`, () => {
     // A parent that dies, as in 'leaked-copy', takes its child's stdout along.
     const others = ALL.filter((name) => name !== 'leaked-copy');
 

@@ -66,9 +66,7 @@ function cut(bytes, choose) {
   return pieces;
 }
 
-describe('a stream of bytes', function () {
-  this.timeout(120_000);
-
+describe('a stream of bytes', () => {
   const rounds = isLong ? 400 : 40;
   it(`that was recorded and changed ends the channel at most (${rounds} times each)`, async () => {
     for (const { name, serialization, bytes } of recordings) {

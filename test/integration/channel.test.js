@@ -48,7 +48,6 @@ describe('the channel of the core', () => {
   let sockets;
 
   before(function build() {
-    this.timeout(120_000);
     addon = loadChannelAddon();
   });
 

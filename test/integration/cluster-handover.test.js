@@ -27,9 +27,7 @@ function answerOnly() {
   net.createServer((socket) => socket.end(String(process.pid))).listen(0);
 }
 
-describe('a connection on its way to a worker of cluster', function () {
-  this.timeout(60_000);
-
+describe('a connection on its way to a worker of cluster', () => {
   for (const [what, worker] of [
     ['', answerWithPid],
     [', also past messages that it does not listen to', answerOnly],

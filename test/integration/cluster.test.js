@@ -56,9 +56,7 @@ async function askBoth(setUp, kind, address, policy, serialization) {
   cluster.disconnect();
 }
 
-describe('cluster', function () {
-  this.timeout(60_000);
-
+describe('cluster', () => {
   let folder;
 
   beforeEach(() => {

@@ -17,8 +17,6 @@ async function assertPasses(cell) {
 }
 
 describe("stock Node's wire", function wire() {
-  this.timeout(120_000); // many processes, one after the other
-
   for (const serialization of interop.SERIALIZATIONS) {
     it(`joins a forkwire parent and a stock child, ${serialization}`, async () => {
       await assertPasses(interop.fromForkwire(thisNode, thisNode, serialization));

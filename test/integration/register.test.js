@@ -39,9 +39,7 @@ function copyTo(folder, change = (_name, text) => text) {
   return path.join(lib, 'register.js');
 }
 
-(isStock ? describe.skip : describe)('forkwire/register', function () {
-  this.timeout(60_000);
-
+(isStock ? describe.skip : describe)('forkwire/register', () => {
   let folder;
 
   beforeEach(() => {
@@ -156,8 +154,7 @@ function copyTo(folder, change = (_name, text) => text) {
     assert.deepEqual(JSON.parse(output)[1], JSON.parse(plain)[1]);
   });
 
-  it('adds at most 3 ms to the start of a process that uses no IPC', async function () {
-    this.timeout(120_000);
+  it('adds at most 3 ms to the start of a process that uses no IPC', async () => {
     const code = `
       const { user, system } = process.cpuUsage();
       console.log((user + system) / 1000);`;

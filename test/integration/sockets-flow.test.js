@@ -54,8 +54,7 @@ function answer() {
 describe('more handles than may be on their way, sent in one turn of the loop', () => {
   const count = 3 * HANDLE_CREDIT;
 
-  itIsBetter('all arrive before it ends, and answers to them wait in order', async function () {
-    this.timeout(20_000);
+  itIsBetter('all arrive before it ends, and answers to them wait in order', async () => {
     const file = path.join(os.tmpdir(), `forkwire-${process.pid}-${Date.now()}`);
     const child = forkFunction({ with: [count, file] }, (n, name) => {
       let got = 0;
@@ -148,8 +147,7 @@ describe('messages with and without handles', () => {
 });
 
 describe('a burst of 5000 accepted sockets', () => {
-  it('arrives in one child, is answered, and leaves no descriptor in either process', async function () {
-    this.timeout(60_000);
+  it('arrives in one child, is answered, and leaves no descriptor in either process', async () => {
     const COUNT = 5000;
     const child = forkFunction(() => {
       process.on('message', (message, socket) => {
@@ -488,8 +486,7 @@ describe('handles that a child does not take before it disconnects', () => {
 });
 
 describe('two processes that disconnect with more handles to send than the credit', () => {
-  itIsBetter('do not wait for each other', async function () {
-    this.timeout(10_000);
+  itIsBetter('do not wait for each other', async () => {
     const options = { credit: { handles: 2 }, with: [10] };
     const child = forkFunction(options, (count) => {
       const server = require('node:net').createServer();

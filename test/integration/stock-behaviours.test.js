@@ -187,8 +187,7 @@ describe('a socket that is sent', () => {
     ['exits', true],
     ['closes its server', false],
   ]) {
-    it(`is not lost when its sender ${way} right after, with 12 senders`, async function () {
-      this.timeout(60_000);
+    it(`is not lost when its sender ${way} right after, with 12 senders`, async () => {
       const { stdout, stderr, code } = await runFunction({ with: [12, exits] }, sendAll);
       assert.equal(stderr, '');
       assert.equal(stdout, '12 answered\n');

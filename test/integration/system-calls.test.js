@@ -76,7 +76,7 @@ describe('the system calls of both processes', () => {
       withMessages - without < 100,
       `${withMessages} - ${without} = ${withMessages - without}`,
     );
-  }).timeout(60_000);
+  });
 
   itTraces(
     `send several of the messages that follow each other turn by turn at once${forWantOf}`,
@@ -84,5 +84,5 @@ describe('the system calls of both processes', () => {
       const sends = await callsOf(2000, folder, { body: stream, calls: SENDS });
       assert.ok(sends < 1500, `${sends} for 2000`);
     },
-  ).timeout(60_000);
+  );
 });

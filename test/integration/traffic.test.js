@@ -15,9 +15,7 @@ function countsUp(list, count) {
   return list.length === count && list.every((value, i) => value === i);
 }
 
-describe('100000 small messages', function () {
-  this.timeout(30_000);
-
+describe('100000 small messages', () => {
   for (const serialization of ['json', 'advanced']) {
     it(`arrive in order, to the child and back, every callback once and in order (${serialization})`, async () => {
       const child = forkFixture('echo.js', [], { serialization });

@@ -160,7 +160,6 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
   });
 
   it('is native for a copy of this Node, and not when the copy has capabilities', async function () {
-    this.timeout(30_000);
     const execPath = path.join(folder, 'copy');
     fs.copyFileSync(process.execPath, execPath);
     assert.equal(await protocolOf({ execPath }), 'native');

@@ -1,12 +1,12 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { findHeaders } = require('../../scripts/lib/headers.js');
 const { BuildError } = require('../../scripts/lib/say.js');
+const { copyOfCheckout, pathWith, runBuild } = require('../helpers/checkout');
 
 const ROOT = path.join(__dirname, '../..');
 const VERSION = '20.19.1';
@@ -124,39 +124,8 @@ describe('the search for the headers of Node', () => {
 });
 
 describe('scripts/build.js', () => {
-  const KEPT = ['NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'https_proxy'];
-
-  function runBuild(checkout, args, env) {
-    const kept = KEPT.filter((name) => process.env[name]).map((name) => [name, process.env[name]]);
-    return spawnSync(process.execPath, ['scripts/build.js', ...args], {
-      cwd: checkout,
-      env: { ...Object.fromEntries(kept), ...env },
-      encoding: 'utf8',
-    });
-  }
-
-  function copyOfCheckout() {
-    const checkout = path.join(folder, 'checkout');
-    for (const name of ['src', 'scripts', 'binding.gyp', 'package.json']) {
-      fs.cpSync(path.join(ROOT, name), path.join(checkout, name), { recursive: true });
-    }
-    fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(checkout, 'node_modules'));
-    return checkout;
-  }
-
-  /** A PATH on which there is Node and nothing else but links to `commands`. */
-  function pathWith(commands) {
-    const bin = path.join(folder, 'bin');
-    fs.mkdirSync(bin);
-    fs.symlinkSync(process.execPath, path.join(bin, 'node'));
-    for (const [name, target] of Object.entries(commands)) {
-      fs.symlinkSync(target, path.join(bin, name));
-    }
-    return bin;
-  }
-
   it('names all that is missing in one sentence', () => {
-    const result = runBuild(ROOT, ['--force'], { PATH: pathWith({}) });
+    const result = runBuild(ROOT, ['--force'], { PATH: pathWith(folder, {}) });
     assert.equal(result.status, 1);
     assert.equal(result.stdout, '');
     const sentence =
@@ -166,38 +135,17 @@ describe('scripts/build.js', () => {
 
   it('does not take a command that does not work for a tool', () => {
     const works = '/bin/true';
-    const PATH = pathWith({ python3: works, make: works, cc: works, 'c++': '/bin/false' });
+    const PATH = pathWith(folder, { python3: works, make: works, cc: works, 'c++': '/bin/false' });
     const result = runBuild(ROOT, ['--force'], { PATH });
     assert.equal(result.status, 1);
     assert.match(result.stderr, /^forkwire: .*: a C\+\+ compiler is missing.*\.\n$/);
   });
 
   it('says which dependencies are missing', () => {
-    const checkout = copyOfCheckout();
+    const checkout = copyOfCheckout(folder);
     fs.unlinkSync(path.join(checkout, 'node_modules'));
     const result = runBuild(checkout, [], { PATH: process.env.PATH });
     assert.equal(result.status, 1);
     assert.match(result.stderr, /^forkwire: .*node-gyp.*npm install.*\.\n$/);
-  });
-
-  it('builds with an empty home and no npmrc, and again only after a change', function () {
-    this.timeout(120_000);
-    const checkout = copyOfCheckout();
-    const home = path.join(folder, 'home');
-    fs.mkdirSync(home);
-    const env = { PATH: process.env.PATH, HOME: home, npm_config_userconfig: os.devNull };
-
-    const first = runBuild(checkout, [], env);
-    assert.equal(first.status, 0, first.stdout + first.stderr);
-    assert.match(first.stderr, /^forkwire: built .*forkwire\.node$/m);
-
-    const second = runBuild(checkout, [], env);
-    assert.equal(second.stdout + second.stderr, '');
-    assert.equal(second.status, 0);
-
-    const later = new Date(Date.now() + 1000);
-    fs.utimesSync(path.join(checkout, 'src/forkwire.h'), later, later);
-    const third = runBuild(checkout, [], { ...env, PATH: pathWith({}) });
-    assert.match(third.stderr, /missing/);
   });
 });
