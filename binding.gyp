@@ -68,6 +68,7 @@
         'src/core/ends.c',
         'src/core/flush.c',
         'src/core/gather.c',
+        'src/core/hub.c',
         'src/core/missing.c',
         'src/core/node_frame.c',
         'src/core/node_reader.c',

@@ -7,6 +7,7 @@ const binding = require('./binding');
 const { Channel } = require('./channel');
 const { flushAtExit } = require('./exit-flush');
 const { handOverAll } = require('./gathering');
+const { finishAll } = require('./outbox');
 const { install } = require('./target');
 
 /**
@@ -18,7 +19,7 @@ const { install } = require('./target');
 function attach(target, options) {
   const channel = new Channel(binding, target, options);
   install(target, channel);
-  flushAtExit(flushAll, binding.processGroup);
+  flushAtExit(flushAll, binding.processGroup, finishAll);
   return channel;
 }
 

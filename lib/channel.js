@@ -197,6 +197,7 @@ class Channel {
       ? this.#protocol.wrap(message, payload, conversion.name, travel)
       : payload;
     this.#gathering.handOver();
+    if (lane === LANE.INTERNAL && this.#clusterWorker.ends(message)) this.#native.finish();
     const status = travel
       ? this.#sendWith(travel, lane, encoding, body)
       : this.#native.send(lane, encoding, body);
@@ -386,7 +387,7 @@ class Channel {
     const target = this.#target;
     target.connected = false;
     target.channel = null;
-    this.#inbox.end();
+    this.#inbox.end(end === END.OWN);
     this.#polls?.end();
     this.#madeTraffic?.bookkeeping.end();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);

@@ -67,6 +67,7 @@ class ClusterWorker {
   #target;
   #served = new Map(); // key -> its service
   #unanswered = new Map(); // seq -> Connection
+  #leaving; // the seq with which it asked to be let go
 
   /** @param target its ChildProcess */
   constructor(target) {
@@ -75,6 +76,13 @@ class ClusterWorker {
 
   tell(message) {
     this.#target.emit('internalMessage', message, undefined);
+  }
+
+  /** Whether the worker disconnects when it gets that message: nothing that was sent before may come behind it. */
+  ends(message) {
+    if (!isOfCluster(message)) return false;
+    if (message.ack !== undefined) return message.ack === this.#leaving;
+    return message.act === 'disconnect';
   }
 
   /** cluster sent it a message. */
@@ -143,6 +151,7 @@ class ClusterWorker {
   received(message) {
     if (!isOfCluster(message)) return true;
     if (message.act === 'close') this.#leave(message.key);
+    else if (message.act === 'exitedAfterDisconnect') this.#leaving = message.seq;
     const connection = this.#unanswered.get(message.ack);
     if (!connection) return true;
     this.#unanswered.delete(message.ack);

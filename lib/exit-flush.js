@@ -44,11 +44,17 @@ function isSuicide(pid, signal, ownGroup) {
   return name !== undefined && !HARMLESS.has(name) && process.listenerCount(name) === 0;
 }
 
-/** Has `flushAll(isFinal)` run before the process exits. `processGroup()` gives the id of its process group. */
-function flushAtExit(flushAll, processGroup) {
+/**
+ * Has `flushAll(isFinal)` run before the process exits. `processGroup()` gives the id of its process group; `finishAll()` runs
+ * at 'exit', behind the flush: callbacks that are due then get no tick any more.
+ */
+function flushAtExit(flushAll, processGroup, finishAll = () => {}) {
   if (isInstalled) return;
   isInstalled = true;
-  process.on('exit', () => flushAll(true));
+  process.on('exit', () => {
+    flushAll(true);
+    finishAll();
+  });
   if (!isMainThread()) return; // in a Worker these do not exist, or end only it
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));

@@ -28,6 +28,10 @@ class Fifo {
     return item;
   }
 
+  [Symbol.iterator]() {
+    return this.#items.slice(this.#head)[Symbol.iterator]();
+  }
+
   clear() {
     this.#items = [];
     this.#head = 0;

@@ -299,10 +299,15 @@ class Inbox {
     if (this.#nDelivering === 0) this.#parked.clear();
   }
 
-  /** The channel is over: what nobody took is dropped. */
-  end() {
+  /** The channel is over. Where the peer ended it, messages that wait for a listener still get to one; handles went back to
+   * their sender. */
+  end(isOwn) {
+    const runs = isOwn ? [] : [...this.#parked, ...this.#arrived];
     this.#arrived.clear();
     this.#parked.clear();
+    for (const run of runs) {
+      if (run.handle === undefined && !run.isInternal) this.#parked.push(run);
+    }
   }
 }
 

@@ -14,6 +14,8 @@ const STUCK_MARK = 64 * HIGH_WATER_MARK;
 const UV_EPIPE = -32;
 const NONE = -1;
 
+const withWaiting = new Set(); // outboxes whose callbacks wait
+
 class Outbox {
   #native;
   #state;
@@ -113,6 +115,7 @@ class Outbox {
     }
     request.resource = new AsyncResource('FORKWIRESEND');
     waiting.push(request);
+    withWaiting.add(this);
     this.#state[STATE.WAITS] = 1;
   }
 
@@ -126,18 +129,42 @@ class Outbox {
     for (const waiting of this.#waiting) this.#callBack(waiting);
     const isDrained = this.#needsDrain && this.#state[STATE.QUEUED] <= LOW_WATER_MARK;
     if (isDrained) this.#needsDrain = false;
-    const isWaiting = this.#needsDrain || this.#waiting.some(({ size }) => size > 0);
+    const hasCallbacks = this.#waiting.some(({ size }) => size > 0);
+    if (!hasCallbacks) withWaiting.delete(this);
+    const isWaiting = this.#needsDrain || hasCallbacks;
     this.#state[STATE.WAITS] = isWaiting ? 1 : 0;
     return isDrained;
   }
 
   #callBack(waiting) {
-    while (waiting.size > 0) {
-      const outcome = this.#outcome(waiting.first);
-      if (outcome === undefined) return;
-      const { resource, callback } = waiting.shift();
+    for (let due = this.#takeDue(waiting); due; due = this.#takeDue(waiting)) {
       // Each in a tick of its own, so that one that throws keeps none from being called.
-      resource.runInAsyncScope(process.nextTick, process, callback, outcome);
+      due.resource.runInAsyncScope(process.nextTick, process, due.callback, due.outcome);
+    }
+  }
+
+  /** The first of those that wait, with its outcome, or null where that is not known. */
+  #takeDue(waiting) {
+    if (waiting.size === 0) return null;
+    const outcome = this.#outcome(waiting.first);
+    return outcome === undefined ? null : { ...waiting.shift(), outcome };
+  }
+
+  /** No tick will come any more: calls back at once what was written in the last moment. An error does not keep the others
+   * from being called. */
+  finish() {
+    const errors = [];
+    for (const waiting of this.#waiting) this.#finishLane(waiting, errors);
+    if (errors.length > 0) throw errors[0];
+  }
+
+  #finishLane(waiting, errors) {
+    for (let due = this.#takeDue(waiting); due; due = this.#takeDue(waiting)) {
+      try {
+        due.resource.runInAsyncScope(due.callback, undefined, due.outcome);
+      } catch (error) {
+        errors.push(error);
+      }
     }
   }
 
@@ -152,4 +179,9 @@ function settleInTick(outbox, request) {
   outbox.settle(request);
 }
 
-module.exports = { Outbox };
+/** The process ends, and all channels were written out. */
+function finishAll() {
+  for (const outbox of withWaiting) outbox.finish();
+}
+
+module.exports = { Outbox, finishAll };

@@ -24,6 +24,7 @@ extern "C" {
 #define FW_TEXT_MAX ((size_t)16384)
 
 typedef struct fw_channel_s fw_channel_t;
+typedef struct fw_hub_s fw_hub_t;
 
 /* Borrowed bytes. */
 typedef struct fw_bytes_s {
@@ -161,9 +162,10 @@ typedef struct fw_callbacks_s {
 } fw_callbacks_t;
 
 /* Optional parts. */
-#define FW_DISABLE_SEGMENTS 1 /* no shared memory, neither way */
-#define FW_DISABLE_SNDBUF 2   /* SO_SNDBUF stays what the system gives */
-#define FW_DISABLE_SLOTS 8    /* with low_latency: all goes over the socket */
+#define FW_DISABLE_SEGMENTS 1   /* no shared memory, neither way */
+#define FW_DISABLE_SNDBUF 2     /* SO_SNDBUF stays what the system gives */
+#define FW_DISABLE_SLOTS 8      /* with low_latency: all goes over the socket */
+#define FW_DISABLE_FINISHING 16 /* what waits for credit is not handed over at an end */
 
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
 typedef struct fw_options_s {
@@ -179,6 +181,8 @@ typedef struct fw_options_s {
   uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
   uint32_t disabled;          /* FW_DISABLE_*: what is done without (nothing) */
   int low_latency; /* waits for answers without sleeping while there are questions and answers (no) */
+  fw_hub_t*
+      hub; /* of the channel's loop (none: a channel does not know when it is all that is left) */
   const char* trace_name; /* "parent" or "child" in the wire log; may be NULL */
   fw_wire_t wire;
   /* Node's wire: the payloads that acknowledge a handle, or say that it did not come. They stay valid
@@ -200,6 +204,10 @@ uint64_t fw_fd_inode(int fd);
 int fw_fd_dup(int fd);
 /* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
 int fw_program_is_privileged(const char* path);
+
+/* What all channels of one loop share; it is freed behind them. NULL without memory. */
+fw_hub_t* fw_hub_new(void);
+void fw_hub_free(fw_hub_t* hub);
 
 /* Adopts `fd`, makes it non-blocking and close-on-exec, queues HELLO and starts reading at the
  * next turn of the loop. The callbacks' table is copied. The channel starts referenced. */
@@ -264,6 +272,12 @@ void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed);
 
 /* `count` more sockets of `key` closed here. Written before any message that is sent afterwards. */
 int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count);
+
+/* The next internal message ends the channel there: it does not pass user messages that wait for credit, and the peer is asked
+ * for the credit that they take. */
+void fw_channel_finish(fw_channel_t* channel);
+/* Whether it keeps its loop alive. 1 or 0. */
+int fw_channel_has_ref(const fw_channel_t* channel);
 
 /* While held, END does not leave (a delivery is not finished). Counted. */
 void fw_channel_hold(fw_channel_t* channel);

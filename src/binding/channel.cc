@@ -96,7 +96,9 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::Close>("close"),
                       InstanceMethod<&Channel::WatchPeer>("watchPeer"),
                       InstanceMethod<&Channel::RejectMessage>("rejectMessage"),
+                      InstanceMethod<&Channel::Finish>("finish"),
                       InstanceMethod<&Channel::Referenced>("referenced"),
+                      InstanceMethod<&Channel::HasRef>("hasRef"),
                       InstanceMethod<&Channel::Fd>("fd"),
                       InstanceMethod<&Channel::PeerPid>("peerPid"),
                       InstanceMethod<&Channel::Violation>("violation")},
@@ -153,6 +155,7 @@ int Channel::Open(int fd) {
                               OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
                               OnEnd,     OnClosed,  nullptr};
   if (!options_.trace_name.empty()) callbacks.on_trace = OnTrace;
+  options_.core.hub = environment_->hub();
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(Env(), &loop);
   return fw_channel_open(loop, fd, &options_.core, &callbacks, this, &core_);
@@ -554,6 +557,16 @@ Napi::Value Channel::Referenced(const Napi::CallbackInfo& info) {
     else fw_channel_unref(core_);
   }
   return info.Env().Undefined();
+}
+
+// The next internal message ends the channel there.
+Napi::Value Channel::Finish(const Napi::CallbackInfo& info) {
+  if (core_ != nullptr) fw_channel_finish(core_);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::HasRef(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), core_ != nullptr && fw_channel_has_ref(core_) != 0);
 }
 
 Napi::Value Channel::Fd(const Napi::CallbackInfo& info) {

@@ -59,6 +59,8 @@ private:
   Napi::Value RejectMessage(const Napi::CallbackInfo& info);
   Napi::Value WatchPeer(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Finish(const Napi::CallbackInfo& info);
+  Napi::Value HasRef(const Napi::CallbackInfo& info);
   Napi::Value Referenced(const Napi::CallbackInfo& info);
   Napi::Value Fd(const Napi::CallbackInfo& info);
   Napi::Value PeerPid(const Napi::CallbackInfo& info);

@@ -10,6 +10,10 @@ Environment::Environment(Napi::Env env) {
   napi_add_async_cleanup_hook(env, OnCleanup, this, &cleanup_);
 }
 
+Environment::~Environment() {
+  fw_hub_free(hub_);
+}
+
 void Environment::Add(Channel* channel) {
   channels_.push_back(channel);
 }

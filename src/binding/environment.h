@@ -7,11 +7,16 @@
 
 #include <vector>
 
+#include "../forkwire.h"
+
 class Channel;
 
 class Environment {
 public:
   explicit Environment(Napi::Env env);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
 
   void Add(Channel* channel);
   void Remove(Channel* channel);
@@ -26,9 +31,14 @@ public:
     return is_ending_;
   }
 
+  fw_hub_t* hub() const {
+    return hub_;
+  }
+
 private:
   static void OnCleanup(napi_async_cleanup_hook_handle handle, void* data);
 
+  fw_hub_t* hub_ = fw_hub_new();
   std::vector<Channel*> channels_;
   std::vector<int> fds_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;

@@ -22,9 +22,34 @@ uint64_t fw__channel_now_ms(const fw_channel_t* channel) {
 
 /* --------------------------------------------------------------- the loop */
 
+/* What is merely gathered does not keep the loop alive: it leaves in any case, at the end of the process at the latest. */
 static int wants_ref(const fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported) return 0;
-  return channel->is_referenced || channel->is_own_end || fw__wire_size(channel) > 0;
+  return channel->is_referenced || channel->is_own_end || channel->is_held_up;
+}
+
+/* The kernel takes more, but the peer gave no credit for it. */
+static int waits_for_credit(const fw_channel_t* channel) {
+  return channel->is_held_up && !channel->is_blocked && channel->write_retry_at == 0 &&
+         channel->node == NULL && fw__wire_size(channel) > 0;
+}
+
+int fw_channel_has_ref(const fw_channel_t* channel) {
+  return wants_ref(channel);
+}
+
+static void note_waiting(fw_channel_t* channel) {
+  int is_all = wants_ref(channel) && !channel->is_referenced && !channel->is_own_end;
+  int is_waiting = is_all && waits_for_credit(channel);
+  fw__hub_note_waiting(channel, is_waiting);
+  if (is_waiting && !channel->is_finishing) fw__channel_schedule(channel, 0);
+}
+
+/* Nothing can change that but the peer: it is asked to take what it would get later. */
+static void finish_if_last(fw_channel_t* channel) {
+  if (channel->is_finishing || !fw__hub_is_all_waiting(channel)) return;
+  channel->is_finishing = 1;
+  fw__channel_write(channel);
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b) {
@@ -38,7 +63,7 @@ void fw__channel_update_timer(fw_channel_t* channel) {
   uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
                           earliest(channel->write_retry_at, channel->room_probe_at));
   if (channel->node != NULL) due = earliest(due, fw__node_wire_due(channel->node));
-  due = earliest(due, channel->pool_age_at);
+  due = earliest(due, earliest(channel->pool_age_at, channel->order_at));
   if (due == 0) {
     uv_timer_stop(&channel->timer);
     return;
@@ -60,6 +85,7 @@ void fw__channel_update_poll(fw_channel_t* channel) {
   channel->poll_events = events;
   if (wants_ref(channel)) uv_ref((uv_handle_t*)&channel->poll);
   else uv_unref((uv_handle_t*)&channel->poll);
+  note_waiting(channel);
   fw__channel_update_timer(channel);
 }
 
@@ -98,6 +124,17 @@ static void watch_pool(fw_channel_t* channel) {
     channel->pool_age_at = fw__channel_now_ms(channel) + POOL_AGE_MS;
 }
 
+/* An internal message that ends the channel waits for those before it, but not for ever: the peer may take no more. */
+static void watch_order(fw_channel_t* channel) {
+  if (!channel->out.keeps_order) return;
+  uint64_t sent = channel->out.lanes[FW_LANE_USER].sent;
+  if (fw__wire_is_laid(channel)) channel->out.keeps_order = 0;
+  else if (channel->order_at != 0 && channel->order_sent == sent) return;
+  channel->order_sent = sent;
+  channel->order_at =
+      channel->out.keeps_order ? fw__channel_now_ms(channel) + channel->options.end_stall_ms : 0;
+}
+
 void fw__channel_write(fw_channel_t* channel) {
   size_t written = 0;
   if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
@@ -110,11 +147,25 @@ void fw__channel_write(fw_channel_t* channel) {
     channel->write_retry_ms = 0;
     fw__channel_note_progress(channel);
   }
+  channel->is_held_up = fw__wire_size(channel) > 0 || channel->out.pool.unseen > 0;
+  if (!channel->is_held_up && !channel->end_wanted) channel->is_finishing = 0;
   if (status == UV_EAGAIN) channel->is_blocked = 1;
   else if (status < 0 && is_shortage(status) && channel->out.failed == 0) retry_later(channel);
   else if (status < 0) channel->is_broken = 1;
   watch_pool(channel);
+  watch_order(channel);
   fw__channel_update_poll(channel);
+}
+
+static void give_up_order(fw_channel_t* channel) {
+  channel->order_at = 0;
+  if (!channel->is_blocked) channel->out.keeps_order = 0;
+  fw__channel_write(channel);
+}
+
+void fw_channel_finish(fw_channel_t* channel) {
+  if (channel->is_closing || channel->node != NULL) return; /* there is only one lane */
+  channel->is_finishing = channel->out.keeps_order = 1;
 }
 
 static void write_gathered(fw_channel_t* channel) {
@@ -203,6 +254,7 @@ static void on_prepare(uv_prepare_t* prepare) {
   }
   report_progress(channel);
   channel->early_bytes = 0;
+  if (channel->is_on_hub) finish_if_last(channel);
   if (!channel->is_scheduled) return;
   channel->is_scheduled = 0;
   fw_read_queue_release_held(&channel->in);
@@ -223,6 +275,7 @@ static void on_timer(uv_timer_t* timer) {
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) fw__channel_probe_room(channel);
   if (channel->gathered_at != 0 && channel->gathered_at <= now) write_gathered(channel);
   if (channel->pool_age_at != 0 && channel->pool_age_at <= now) age_pool(channel);
+  if (channel->order_at != 0 && channel->order_at <= now) give_up_order(channel);
   if (channel->write_retry_at != 0 && channel->write_retry_at <= now) {
     channel->write_retry_at = 0;
     fw__channel_write(channel);
@@ -290,6 +343,7 @@ static void on_uv_closed(uv_handle_t* handle) {
 
 void fw__channel_do_close(fw_channel_t* channel) {
   if (channel->is_closing) return;
+  fw__hub_note_waiting(channel, 0);
   channel->is_closing = 1;
   fw__channel_return_everything(channel);
   fw_ledger_discard_all(&channel->ledger);

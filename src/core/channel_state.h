@@ -4,6 +4,7 @@
 #define FW_CHANNEL_STATE_H
 
 #include "../forkwire.h"
+#include "hub.h"
 #include "ledger.h"
 #include "read_queue.h"
 #include "slot.h"
@@ -36,6 +37,8 @@ struct fw_channel_s {
   fw_callbacks_t callbacks;
   void* data;
   fw_options_t options;
+  fw_channel_t* hub_next; /* while is_on_hub */
+  int is_on_hub;
 
   fw_ledger_t ledger;
   fw_read_queue_t in; /* of the native wire */
@@ -62,6 +65,7 @@ struct fw_channel_s {
   int wrote_this_turn;
   uint32_t n_stream_turns; /* in a row, with a send soon behind the last write */
   int is_blocked;          /* the kernel takes no more: wait for UV_WRITABLE */
+  int is_held_up;          /* what was to be written could not leave as a whole */
   int is_broken;           /* the peer reads no more; what it wrote is still read */
   int is_synchronous;      /* the process is ending: every send is flushed at once */
   uint64_t flush_stall_at; /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
@@ -81,8 +85,12 @@ struct fw_channel_s {
   /* Ends. */
   int is_referenced;
   int holds;
-  int end_wanted; /* END is to leave when all before it is laid out */
-  int is_own_end; /* fw_channel_end() was called: nothing is delivered any more */
+  int is_finishing; /* what waits for credit is all that is left to do: the peer is asked for it */
+  uint64_t told_wanted; /* the last limit that it was asked for */
+  uint64_t order_at;    /* an internal message stops waiting for those before it, or 0 */
+  uint64_t order_sent;  /* bytes of these that had left when that was set */
+  int end_wanted;       /* END is to leave when all before it is laid out */
+  int is_own_end;       /* fw_channel_end() was called: nothing is delivered any more */
   int end_laid;
   int peer_ended;
   int is_eof;

@@ -18,8 +18,9 @@
 
 static uint64_t features(const fw_channel_t* channel) {
   const fw_options_t* options = &channel->options;
-  uint64_t features = 0;
-  if (!fw_segment_is_supported()) return 0;
+  uint64_t features = FW_FEATURE_FINISHING;
+  if (options->disabled & FW_DISABLE_FINISHING) features = 0;
+  if (!fw_segment_is_supported()) return features;
   if ((options->disabled & FW_DISABLE_SEGMENTS) == 0) features |= FW_FEATURE_SEGMENTS;
   if (options->low_latency && (options->disabled & FW_DISABLE_SLOTS) == 0)
     features |= FW_FEATURE_SLOTS;
@@ -129,6 +130,9 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       return read_end(channel, frame, payload);
     case FW_KIND_SLOT: /* the read queue has it */
       return has_feature(channel, FW_FEATURE_SLOTS) ? NULL : "slot";
+    case FW_KIND_FINISHING:
+      if (!has_feature(channel, FW_FEATURE_FINISHING)) return "finishing";
+      return fw_read_queue_want(&channel->in, fw_get_u64(payload));
     case FW_KIND_SEGMENT:
     case FW_KIND_UNMAP: /* the map has seen to them */
       return NULL;
@@ -219,6 +223,16 @@ static void lay_credit(fw_channel_t* channel) {
   put(channel, (fw_frame_t){.kind = FW_KIND_CREDIT, .size = 16}, payload);
 }
 
+/* This end has nothing left but to hand over what it accepted: it asks for the credit that all of it takes. */
+static void lay_finishing(fw_channel_t* channel) {
+  uint8_t payload[8];
+  uint64_t wanted = fw_write_queue_wanted_limit(&channel->out);
+  if (wanted <= channel->told_wanted || !has_feature(channel, FW_FEATURE_FINISHING)) return;
+  channel->told_wanted = wanted;
+  fw_put_u64(payload, wanted);
+  put(channel, (fw_frame_t){.kind = FW_KIND_FINISHING, .size = 8}, payload);
+}
+
 /* What was told is forgotten: the next one counts from there. */
 static void lay_counts(fw_channel_t* channel) {
   uint8_t payload[FW_COUNTS_MAX * 16];
@@ -301,6 +315,7 @@ void fw__control_lay(void* data) {
     if (channel->in.segments.n_released > 0) lay_released(channel);
     if (channel->out.pool.min_size != 0) lay_segments(channel);
     if (channel->owes_slot) lay_slot(channel);
+    if (channel->is_finishing) lay_finishing(channel);
   }
   if (ledger->n_resend_ids > 0) lay_resend(channel);
   if (ledger->n_resend > 0) lay_handle_fds(channel);

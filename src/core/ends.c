@@ -139,7 +139,7 @@ void fw__channel_give_up_late(fw_channel_t* channel) {
 
 int fw_channel_end(fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
-  channel->is_own_end = channel->end_wanted = 1;
+  channel->is_own_end = channel->end_wanted = channel->is_finishing = 1;
   fw__wire_drop_messages(channel);
   channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
   fw__channel_write(channel);

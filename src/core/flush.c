@@ -119,7 +119,7 @@ static void flush(fw_channel_t* const* channels, size_t n_channels, const flush_
 void fw_channels_flush(fw_channel_t* const* channels, size_t n_channels) {
   for (size_t i = 0; i < n_channels; i++) {
     if (channels[i]->is_closing) continue;
-    channels[i]->is_synchronous = 1;
+    channels[i]->is_synchronous = channels[i]->is_finishing = 1;
     fw__wire_drop_messages(channels[i]);
   }
   flush(channels, n_channels, &write_and_land);

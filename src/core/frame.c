@@ -41,9 +41,14 @@ static const kind_rule_t kind_rules[] = {
     [FW_KIND_RELEASED] = {"RELEASED", 8, FW_SEGMENTS_MAX * 8, 8, 0, 0, 0},
     [FW_KIND_UNMAP] = {"UNMAP", 0, 0, 1, 0, 0, 1},
     [FW_KIND_SLOT] = {"SLOT", 0, 0, 1, 0, 1, 0},
+    [FW_KIND_FINISHING] = {"FINISHING", 8, 8, 1, 0, 0, 0},
 };
 
 #define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))
+
+static int is_known(uint8_t kind) {
+  return kind > 0 && kind < N_KINDS && kind_rules[kind].name != NULL;
+}
 
 void fw_put_u16(uint8_t* bytes, uint16_t value) {
   bytes[0] = (uint8_t)value;
@@ -107,7 +112,7 @@ static const char* check_message(const fw_frame_t* frame) {
 }
 
 const char* fw_frame_check(const fw_frame_t* frame) {
-  if (frame->kind == 0 || frame->kind >= N_KINDS) return "kind";
+  if (!is_known(frame->kind)) return "kind";
   const kind_rule_t* rule = &kind_rules[frame->kind];
   if (frame->size < rule->min_size || frame->size > rule->max_size) return "size";
   if (frame->size % rule->unit != 0) return "size";
@@ -122,7 +127,7 @@ const char* fw_frame_check(const fw_frame_t* frame) {
 }
 
 const char* fw_frame_name(uint8_t kind) {
-  return kind_rules[kind < N_KINDS ? kind : 0].name;
+  return kind_rules[is_known(kind) ? kind : 0].name;
 }
 
 void fw_hello_encode(uint8_t bytes[FW_HELLO_SIZE], const fw_hello_t* hello) {

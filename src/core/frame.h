@@ -43,7 +43,9 @@ typedef enum {
   FW_KIND_SEEN = 16,
   FW_KIND_RELEASED = 17,
   FW_KIND_UNMAP = 18,
-  FW_KIND_SLOT = 19
+  FW_KIND_SLOT = 19,
+  /* 20 to 23: kept for what is designed and not built */
+  FW_KIND_FINISHING = 24
 } fw_kind_t;
 
 #define FW_FLAG_MORE 1
@@ -55,6 +57,7 @@ typedef enum {
 /* Bits of HELLO's features. */
 #define FW_FEATURE_SEGMENTS ((uint64_t)1)
 #define FW_FEATURE_SLOTS ((uint64_t)2)
+#define FW_FEATURE_FINISHING ((uint64_t)16) /* bits 2 and 3 as kinds 20 to 23 */
 
 typedef struct fw_frame_s {
   uint32_t size; /* payload bytes */

@@ -81,18 +81,35 @@ void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t cou
   credit_partial(lane);
 }
 
+/* A peer that finishes gets what it asks for, up to one largest message beyond the credit. Limits never fall. */
+static uint64_t next_limit(const fw_read_queue_t* queue, const fw_lane_in_t* lane) {
+  uint64_t limit = lane->initial + lane->credited;
+  uint64_t most = limit + queue->max_message_size;
+  uint64_t wanted = lane->wanted < most ? lane->wanted : most;
+  if (wanted > limit) limit = wanted;
+  return limit > lane->limit ? limit : lane->limit;
+}
+
 int fw_read_queue_owes_credit(const fw_read_queue_t* queue) {
   for (int i = 0; i < FW_N_LANES; i++) {
     const fw_lane_in_t* lane = &queue->lanes[i];
-    if (lane->initial + lane->credited - lane->limit >= lane->initial / 4) return 1;
+    uint64_t more = next_limit(queue, lane) - lane->limit;
+    if (more >= lane->initial / 4 || (more > 0 && lane->wanted > lane->limit)) return 1;
   }
   return 0;
+}
+
+const char* fw_read_queue_want(fw_read_queue_t* queue, uint64_t limit) {
+  fw_lane_in_t* lane = &queue->lanes[FW_LANE_USER];
+  if (limit < lane->wanted) return "limit";
+  lane->wanted = limit;
+  return NULL;
 }
 
 void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]) {
   for (int i = 0; i < FW_N_LANES; i++) {
     fw_lane_in_t* lane = &queue->lanes[i];
-    lane->limit = lane->initial + lane->credited;
+    lane->limit = next_limit(queue, lane);
     ret_limits[i] = lane->limit;
   }
 }

@@ -48,6 +48,7 @@ typedef struct fw_lane_in_s {
   uint64_t received; /* bytes, in all */
   uint64_t credited;
   uint64_t limit;   /* as we told the peer */
+  uint64_t wanted;  /* the limit that a peer asked for which only waits for it, or 0 */
   uint64_t initial; /* what holds before we told anything */
 } fw_lane_in_t;
 
@@ -109,6 +110,8 @@ void fw_read_queue_drop_messages(fw_read_queue_t* queue);
 void fw_read_queue_deliver(fw_read_queue_t* queue, fw_lane_t which, uint64_t count, uint64_t cost);
 /* Whether the peer should be told new limits. */
 int fw_read_queue_owes_credit(const fw_read_queue_t* queue);
+/* The peer finishes and asks for this limit of the USER lane: NULL or the rule. */
+const char* fw_read_queue_want(fw_read_queue_t* queue, uint64_t limit);
 /* The limits to tell; remembers them as told. */
 void fw_read_queue_credit(fw_read_queue_t* queue, uint64_t ret_limits[FW_N_LANES]);
 int fw_read_queue_is_holding(const fw_read_queue_t* queue);

@@ -114,6 +114,14 @@ static void append(fw_lane_out_t* lane, fw_node_t* node) {
   lane->tail = node;
 }
 
+uint64_t fw_write_queue_wanted_limit(const fw_write_queue_t* queue) {
+  const fw_lane_out_t* lane = &queue->lanes[FW_LANE_USER];
+  uint64_t bytes = queue->lane_bytes;
+  if (lane->head == NULL) return 0;
+  bytes += bytes / PIECE_MAX * FW_FRAME_HEADER_SIZE + OUT_SIZE; /* headers of pieces */
+  return lane->sent + bytes > lane->limit ? lane->sent + bytes : 0;
+}
+
 static int fits_pack(fw_lane_t lane, size_t max_size, const fw_handle_out_t* handle) {
   return lane == FW_LANE_USER && handle == NULL && max_size <= PACK_SIZE / 4;
 }
@@ -434,13 +442,15 @@ static int lay_from(fw_write_queue_t* queue, int which) {
 }
 
 /* Order of send() over both lanes, but an internal message passes user messages that credit holds
- * back. Whether anything could be laid out. */
+ * back, unless it is the last one. Whether anything could be laid out. */
 static int lay_next_message(fw_write_queue_t* queue) {
   const fw_node_t* internal = queue->lanes[FW_LANE_INTERNAL].head;
   int is_first = internal != NULL &&
                  (internal->is_begun || internal->after <= queue->lanes[FW_LANE_USER].n_laid);
   int laid = is_first ? 0 : lay_from(queue, FW_LANE_USER);
-  return laid != 0 ? laid > 0 : lay_from(queue, FW_LANE_INTERNAL) > 0;
+  if (laid != 0) return laid > 0;
+  if (!is_first && queue->keeps_order) return 0;
+  return lay_from(queue, FW_LANE_INTERNAL) > 0;
 }
 
 /* A full set leaves before anything else is laid out, so that nothing passes a handle for want of one. */

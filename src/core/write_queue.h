@@ -59,7 +59,8 @@ typedef struct fw_write_queue_s {
   fw_set_entry_t set[FW_SET_MAX]; /* they go with the byte at set_at */
   size_t n_set;
   size_t set_at;
-  int failed; /* UV_ENOMEM, for good */
+  int keeps_order; /* internal messages pass no user messages */
+  int failed;      /* UV_ENOMEM, for good */
 } fw_write_queue_t;
 
 void fw_write_queue_init(fw_write_queue_t* queue, fw_ledger_t* ledger,
@@ -92,6 +93,8 @@ void fw_write_queue_cut(fw_write_queue_t* queue);
 
 /* Bytes that are not written. */
 size_t fw_write_queue_size(const fw_write_queue_t* queue);
+/* The USER limit with which all user messages could leave, or 0 where that of the peer is enough. */
+uint64_t fw_write_queue_wanted_limit(const fw_write_queue_t* queue);
 /* Whether no message waits in a lane. */
 int fw_write_queue_is_laid(const fw_write_queue_t* queue);
 

@@ -75,10 +75,14 @@ static void check_broken(const broken_t* broken, size_t count) {
   }
 }
 
+static int is_kind(int kind) {
+  return (kind >= FW_KIND_HELLO && kind <= FW_KIND_SLOT) || kind == FW_KIND_FINISHING;
+}
+
 static void a_kind_that_is_not_defined_is_found(void) {
   for (int kind = 0; kind < 256; kind++) {
     fw_frame_t frame = {.kind = (uint8_t)kind, .size = 0xffffffff};
-    CHECK_RULE(fw_frame_check(&frame), kind >= 1 && kind <= FW_KIND_SLOT ? "size" : "kind");
+    CHECK_RULE(fw_frame_check(&frame), is_kind(kind) ? "size" : "kind");
   }
 }
 
@@ -157,6 +161,8 @@ static void every_kind_has_its_name(void) {
   CHECK_RULE(fw_frame_name(FW_KIND_WRITES_DONE), "WRITES_DONE");
   CHECK_RULE(fw_frame_name(FW_KIND_END), "END");
   CHECK_RULE(fw_frame_name(FW_KIND_SLOT), "SLOT");
+  CHECK_RULE(fw_frame_name(FW_KIND_SLOT + 1), "?");
+  CHECK_RULE(fw_frame_name(FW_KIND_FINISHING), "FINISHING");
   CHECK_RULE(fw_frame_name(0), "?");
   CHECK_RULE(fw_frame_name(20), "?");
   CHECK_RULE(fw_frame_name(255), "?");

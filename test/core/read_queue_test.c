@@ -207,6 +207,42 @@ static void credit_is_owed_after_a_quarter(void) {
   end();
 }
 
+/* The peer asks for more than it gets: one largest message beyond the credit, and never more than that. */
+static void a_peer_that_finishes_gets_a_bounded_limit(void) {
+  begin();
+  fw_read_queue_t* in = &b->channel->in;
+  uint64_t limits[FW_N_LANES];
+  in->max_message_size = 1 << 20;
+  CHECK_RULE(fw_read_queue_want(in, 1000), NULL); /* less than it has */
+  CHECK(!fw_read_queue_owes_credit(in));
+  CHECK_RULE(fw_read_queue_want(in, UINT64_MAX), NULL);
+  CHECK(fw_read_queue_owes_credit(in));
+  fw_read_queue_credit(in, limits);
+  CHECK_EQUAL(limits[FW_LANE_USER], FW_USER_CREDIT + (1 << 20));
+  CHECK_EQUAL(limits[FW_LANE_INTERNAL], FW_INTERNAL_CREDIT);
+  CHECK(!fw_read_queue_owes_credit(in));
+  CHECK_RULE(fw_read_queue_want(in, 1000), "limit");
+  end();
+}
+
+static void a_limit_that_was_asked_for_does_not_fall(void) {
+  begin();
+  fw_read_queue_t* in = &b->channel->in;
+  uint64_t limits[FW_N_LANES];
+  CHECK_RULE(fw_read_queue_want(in, FW_USER_CREDIT + 100), NULL);
+  fw_read_queue_credit(in, limits);
+  CHECK_EQUAL(limits[FW_LANE_USER], FW_USER_CREDIT + 100);
+  fw_read_queue_deliver(in, FW_LANE_USER, 0, 50);
+  CHECK(!fw_read_queue_owes_credit(in));
+  fw_read_queue_credit(in, limits);
+  CHECK_EQUAL(limits[FW_LANE_USER], FW_USER_CREDIT + 100);
+  fw_read_queue_deliver(in, FW_LANE_USER, 0, FW_USER_CREDIT / 2);
+  CHECK(fw_read_queue_owes_credit(in));
+  fw_read_queue_credit(in, limits);
+  CHECK_EQUAL(limits[FW_LANE_USER], FW_USER_CREDIT + FW_USER_CREDIT / 2 + 50);
+  end();
+}
+
 static void a_message_in_pieces_is_credited_as_it_arrives(void) {
   begin();
   b->delivers = 0;
@@ -667,6 +703,8 @@ int main(void) {
   RUN(an_incomplete_frame_at_the_end_is_ignored);
   RUN(unannounced_descriptors_are_closed);
   RUN(credit_comes_back_when_a_message_is_delivered);
+  RUN(a_peer_that_finishes_gets_a_bounded_limit);
+  RUN(a_limit_that_was_asked_for_does_not_fall);
   RUN(credit_is_owed_after_a_quarter);
   RUN(a_message_in_pieces_is_credited_as_it_arrives);
   RUN(a_message_in_pieces_waits_for_those_before_it);

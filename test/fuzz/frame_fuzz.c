@@ -21,7 +21,8 @@ static void header(const uint8_t* bytes) {
   check(memcmp(bytes, again, sizeof(again)) == 0, "a header changes");
   check(fw_frame_name(frame.kind)[0] != 0, "a kind without a name");
   if (fw_frame_check(&frame) != NULL) return;
-  check(frame.kind >= FW_KIND_HELLO && frame.kind <= FW_KIND_SLOT, "a kind that is not defined");
+  int is_kind = frame.kind <= FW_KIND_SLOT || frame.kind == FW_KIND_FINISHING;
+  check(frame.kind >= FW_KIND_HELLO && is_kind, "a kind that is not defined");
   check(frame.size <= FW_FRAME_MAX_PAYLOAD && frame.handles <= 1, "beyond the limits");
   int has_id = frame.id != 0 || frame.kind == FW_KIND_SLOT; /* there is only one */
   check(frame.handles == 0 || has_id, "a handle without an id");

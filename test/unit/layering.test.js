@@ -15,7 +15,7 @@ const ALONE = [
 const SHARED = [...ALONE, 'forkwire'];
 
 const NODE = [...SHARED, 'node_reader', 'node_writer'];
-const CHANNEL = [...NODE, 'read_queue', 'write_queue', 'channel_state', 'node_wire', 'wire'];
+const CHANNEL = [...NODE, 'read_queue', 'write_queue', 'channel_state', 'hub', 'node_wire', 'wire'];
 
 /** src/core/<name>.c and .h: the headers of this project that they may include, the functions of libuv they may call. */
 const CORE = {
@@ -37,6 +37,7 @@ const CORE = {
   gather: { headers: CHANNEL, uv: ['uv_hrtime', 'uv_backend_timeout'] },
   missing: { headers: CHANNEL, uv: [] },
   counts: { headers: CHANNEL, uv: [] },
+  hub: { headers: CHANNEL, uv: ['uv_ref', 'uv_unref', 'uv_loop_alive'] },
   channel: { headers: CHANNEL, uv: 'all' },
 };
 
