@@ -3,7 +3,6 @@
 // The moment in which an arrived handle becomes an object and is taken; and sockets whose sender still writes.
 
 const handles = require('./handles');
-
 // fw_refused_reason_t
 const REFUSED = { POLICY: 2, NO_LISTENER: 3, UNUSABLE: 4 };
 

@@ -6,6 +6,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { forkwireError } = require('./errors');
+const { arch, nodeProcess, platform } = require('./primordials');
 
 const ROOT = path.join(__dirname, '..');
 
@@ -15,23 +16,23 @@ function libc() {
     const maps = fs.readFileSync('/proc/self/maps', 'latin1');
     return /\/(ld-musl-[^/\n]*|libc)\.so(\.1)?$/m.test(maps) ? 'musl' : 'glibc';
   } catch {
-    return process.platform === 'linux' ? 'glibc' : ''; // Linux without /proc, or another system
+    return platform === 'linux' ? 'glibc' : ''; // Linux without /proc, or another system
   }
 }
 
 function* candidates() {
-  if (process.env.FORKWIRE_BINARY) {
-    yield path.resolve(process.env.FORKWIRE_BINARY);
+  if (nodeProcess.env.FORKWIRE_BINARY) {
+    yield path.resolve(nodeProcess.env.FORKWIRE_BINARY);
     return;
   }
   yield path.join(ROOT, 'build/Release/forkwire.node');
   const musl = libc() === 'musl' ? 'musl' : '';
-  yield path.join(ROOT, `prebuilds/${process.platform}${musl}-${process.arch}.node`);
+  yield path.join(ROOT, `prebuilds/${platform}${musl}-${arch}.node`);
 }
 
 function load() {
-  const { platform, arch, versions } = process;
-  if (versions.bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `Bun ${versions.bun}`);
+  const { bun } = nodeProcess.versions;
+  if (bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `Bun ${bun}`);
   const tried = [];
   try {
     for (const file of candidates()) {
@@ -40,7 +41,7 @@ function load() {
     }
     // As require() would at last, which first looks for the file in several ways.
     const loaded = { exports: {} };
-    process.dlopen(loaded, tried.at(-1));
+    nodeProcess.dlopen(loaded, tried.at(-1));
     return loaded.exports;
   } catch (cause) {
     const host = [`${platform}-${arch}`, libc()].filter(Boolean).join(' with ');

@@ -11,10 +11,18 @@ const errors = require('./errors');
 const { Gathering } = require('./gathering');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
-const { checkMessage, isInternal } = require('./messages');
+const { checkMessage, mayBeInternal } = require('./messages');
 const { countClose } = require('./node-internals');
 const { Outbox } = require('./outbox');
-const { JSON_TEXT, codecs, encodingOf, loadAdvanced, nodeCodecs } = require('./serialization');
+const { nextTick, nodeProcess, setProperty } = require('./primordials');
+const {
+  JSON_TEXT,
+  codecs,
+  encodingOf,
+  isInternalPayload,
+  loadAdvanced,
+  nodeCodecs,
+} = require('./serialization');
 const { STATE } = require('./state');
 
 const LANE = { USER: 0, INTERNAL: 1 };
@@ -166,10 +174,11 @@ class Channel {
   send(message, sendHandle, options, callback) {
     checkMessage(message);
     const conversion = sendHandle ? loadHandles().conversionOf(sendHandle) : null;
-    const lane = isInternal(message) ? LANE.INTERNAL : LANE.USER;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
     const payload = this.#codec.payloadOf(message);
     const encoding = encodingOf(message, payload);
+    const isInternal = mayBeInternal(message) && isInternalPayload(encoding, payload);
+    const lane = isInternal ? LANE.INTERNAL : LANE.USER;
     const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
     if (isText && this.#gathering.wants(payload)) {
       this.#gathering.add(payload);
@@ -204,7 +213,7 @@ class Channel {
     if (status >= 0) {
       this.#accepted(lane, message, travel, options, callback);
       if (lane === LANE.INTERNAL) this.#clusterWorker.sent(message, sendHandle);
-    } else if (!this.#clusterWorker.refused(message, sendHandle)) {
+    } else if (lane === LANE.USER || !this.#clusterWorker.refused(message, sendHandle)) {
       this.#refused(status, message, options, callback);
     }
   }
@@ -231,7 +240,7 @@ class Channel {
   #accepted(lane, message, travel, options, callback) {
     const hasCallback = typeof callback === 'function';
     if (travel) {
-      this.#sent.set(travel.token, { travel, message, hasCallback });
+      this.#sent.set(travel.token, { travel, message, lane, hasCallback });
       travel.detach();
     }
     this.#outbox.add(lane, callback, travel?.token);
@@ -248,7 +257,7 @@ class Channel {
       status === UV_ENOBUFS
         ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
         : errors.errnoError(status, 'write');
-    if (typeof callback === 'function') process.nextTick(callback, error);
+    if (typeof callback === 'function') nextTick(callback, error);
     else this.#complain(error, message, options);
   }
 
@@ -260,7 +269,7 @@ class Channel {
   }
 
   #emitErrorLater(error) {
-    process.nextTick(() => this.#target.emit('error', error));
+    nextTick(() => this.#target.emit('error', error));
   }
 
   // -------------------------------------------------------------- receiving
@@ -290,16 +299,16 @@ class Channel {
       else if (type === EVENT.HELLO) this.#onHello(a);
       else if (type === EVENT.NACK) this.#protocol.onNack(b);
       // Before 'undelivered': what is sent to this target there would not go anywhere.
-      else if (type === EVENT.ENDING) this.#target.connected = false;
+      else if (type === EVENT.ENDING) setProperty(this.#target, 'connected', false);
     }
   }
 
   #onSettled(token, outcome) {
-    const { travel, message, hasCallback } = this.#sent.get(token);
+    const { travel, message, lane, hasCallback } = this.#sent.get(token);
     this.#sent.delete(token);
     if (outcome === OUTCOME.TAKEN) travel.taken();
     else if (outcome === OUTCOME.CLOSED) this.#wasReset(travel, hasCallback);
-    else process.nextTick(() => this.#returned(travel, message)); // a listener that throws stops no other
+    else nextTick(() => this.#returned(travel, message, lane)); // a listener that throws stops no other
   }
 
   /** A client went away before its socket left. Its sender hears of it, but a client must not be able to end a
@@ -316,8 +325,8 @@ class Channel {
   }
 
   /** A handle that nobody took and nobody will. */
-  #returned(travel, message) {
-    if (isOfCluster(message)) {
+  #returned(travel, message, lane) {
+    if (lane === LANE.INTERNAL && isOfCluster(message)) {
       travel.returned(false);
       this.#clusterWorker.returned(message);
       return;
@@ -330,7 +339,7 @@ class Channel {
   /** A peer behind a wrapper is not the child whose exit Node reports; the addon checks what it says of itself. */
   #onHello(pid) {
     this.#peerPid = pid;
-    if (this.#target === process || pid === this.#target.pid) return;
+    if (this.#target === nodeProcess || pid === this.#target.pid) return;
     this.isBehindWrapper = this.#native.watchPeer() === 0;
   }
 
@@ -339,12 +348,12 @@ class Channel {
   }
 
   #error(code, argument, cause) {
-    const relative = this.#target === process ? process.ppid : this.#target.pid;
+    const relative = this.#target === nodeProcess ? nodeProcess.ppid : this.#target.pid;
     return errors.forkwireError(code, argument, { pid: this.peerPid || relative, cause });
   }
 
   #onProgress() {
-    if (this.#outbox.progress()) process.nextTick(() => this.#target.emit('drain'));
+    if (this.#outbox.progress()) nextTick(() => this.#target.emit('drain'));
   }
 
   // ------------------------------------------------------------------- ends
@@ -354,8 +363,8 @@ class Channel {
     this.#inbox.dropParked();
     this.#gathering.handOver();
     if (!this.#native.end()) return;
-    this.#target.channel = null;
-    process.nextTick(() => this.#finish(END.OWN));
+    setProperty(this.#target, 'channel', null);
+    nextTick(() => this.#finish(END.OWN));
   }
 
   /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. */
@@ -370,7 +379,7 @@ class Channel {
 
   #onEnd(end) {
     if (end === END.VIOLATION) this.#failure ??= this.#violation();
-    process.nextTick(() => this.#finish(end)); // behind 'undelivered'
+    nextTick(() => this.#finish(end)); // behind 'undelivered'
   }
 
   #violation() {
@@ -385,8 +394,8 @@ class Channel {
     if (this.#isFinished) return;
     this.#isFinished = true;
     const target = this.#target;
-    target.connected = false;
-    target.channel = null;
+    setProperty(target, 'connected', false);
+    setProperty(target, 'channel', null);
     this.#inbox.end(end === END.OWN);
     this.#polls?.end();
     this.#madeTraffic?.bookkeeping.end();
@@ -416,7 +425,7 @@ class Channel {
 
   /** The first now, each other in a tick of its own: a listener that throws stops none. */
   #runSteps([first, ...others]) {
-    for (const step of others) process.nextTick(step);
+    for (const step of others) nextTick(step);
     first();
   }
 }

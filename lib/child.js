@@ -4,6 +4,7 @@
 
 const { takeFrom } = require('./environment');
 const { DEFAULTS } = require('./limits');
+const { nodeProcess } = require('./primordials');
 
 const NO_ADDON_EXIT_CODE = 78; // EX_CONFIG; the parent knows it
 
@@ -13,7 +14,7 @@ function loadAttachment() {
   } catch (error) {
     const text = `forkwire: ${error.message}. Fork with { channel: 'node' } to do without.\n`;
     require('node:fs').writeSync(2, text);
-    return process.exit(NO_ADDON_EXIT_CODE);
+    return nodeProcess.exit(NO_ADDON_EXIT_CODE);
   }
 }
 
@@ -21,32 +22,32 @@ function loadAttachment() {
 const REFERENCING = ['message', 'disconnect'];
 
 function countListeners(control) {
-  process.on('newListener', (name) => {
+  nodeProcess.on('newListener', (name) => {
     if (REFERENCING.includes(name)) control.refCounted();
   });
-  process.on('removeListener', (name) => {
+  nodeProcess.on('removeListener', (name) => {
     if (REFERENCING.includes(name)) control.unrefCounted();
   });
   // Node's cluster module may have added one before.
   for (const name of REFERENCING) {
-    for (let i = process.listenerCount(name); i > 0; i--) control.refCounted();
+    for (let i = nodeProcess.listenerCount(name); i > 0; i--) control.refCounted();
   }
 }
 
 /** Bootstrap made a cluster worker of this process before there was a channel; its first word was lost. */
 function sayOnline() {
-  if (process.listenerCount('disconnect') === 0 || !require('node:cluster').isWorker) return;
-  process._send({ cmd: 'NODE_CLUSTER', act: 'online' }, null, true);
+  if (nodeProcess.listenerCount('disconnect') === 0 || !require('node:cluster').isWorker) return;
+  nodeProcess._send({ cmd: 'NODE_CLUSTER', act: 'online' }, null, true);
 }
 
 /** @param preload the file that NODE_OPTIONS named */
 function takeChannel(preload) {
-  const found = takeFrom(process.env, preload);
+  const found = takeFrom(nodeProcess.env, preload);
   if (!found) return;
   const attachment = loadAttachment();
   if (!attachment.isSocket(found.fd, found.inode)) return; // meant for another process
   const { fd, serialization, limits } = found;
-  const channel = attachment.attach(process, {
+  const channel = attachment.attach(nodeProcess, {
     wire: 'native',
     fd,
     serialization,
@@ -66,7 +67,7 @@ const LAST_STDIO = 2;
  * was read yet, else leaves it as it is. Node does not close what it has at 0 to 2, so it stays there as well.
  */
 function takeNodeChannel() {
-  if (!process.channel) return;
+  if (!nodeProcess.channel) return;
   const found = require('./node-internals').freshNodeChannel();
   if (!found || found.fd <= LAST_STDIO) return;
   const attachment = require('./attach');
@@ -75,7 +76,7 @@ function takeNodeChannel() {
   found.remove();
   const { serialization } = found;
   const options = { fd, serialization, limits: DEFAULTS, trace: 'parent', endsWithClose: false };
-  const channel = attachment.attach(process, { wire: 'node', ...options });
+  const channel = attachment.attach(nodeProcess, { wire: 'node', ...options });
   found.replaceBy(channel.control);
   channel.unreferenceUntilCounted();
   countListeners(channel.control);

@@ -6,6 +6,8 @@
 // the primary gets the answer `accepted: false`, so that cluster gives the connection to another worker; when no other
 // serves that key, the connection is kept for a worker that does soon, and then closed.
 
+const { clearTimeout, now, setImmediate, setTimeout } = require('./primordials');
+
 const COMMAND = 'NODE_CLUSTER';
 const KEPT_MS = 5000;
 const RETRY_MS = 20;
@@ -36,8 +38,8 @@ class Connection {
 
   /** No worker of its service is left. Another service may have the same key, now or soon. */
   keep() {
-    this.#deadline ||= performance.now() + KEPT_MS;
-    this.#timer = setTimeout(() => this.#giveUp(), this.#deadline - performance.now());
+    this.#deadline ||= now() + KEPT_MS;
+    this.#timer = setTimeout(() => this.#giveUp(), this.#deadline - now());
     this.#timer.unref();
     kept.add(this);
   }
@@ -49,8 +51,8 @@ class Connection {
 
   /** The channel of its worker could not take it now. */
   tryAgain() {
-    this.#deadline ||= performance.now() + KEPT_MS;
-    const isOver = performance.now() >= this.#deadline;
+    this.#deadline ||= now() + KEPT_MS;
+    const isOver = now() >= this.#deadline;
     setTimeout(() => this.holder.retry(this, isOver), RETRY_MS).unref();
   }
 

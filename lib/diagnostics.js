@@ -4,13 +4,14 @@
 // nobody listens.
 
 const util = require('node:util');
+const { nodeProcess } = require('./primordials');
 
 /** Whether frames are to be logged; the addon does it. */
 const isTracing = util.debuglog('forkwire').enabled;
 
 /** An error that nobody listens for is a warning: nothing of ours ends the process. */
 function warn(error) {
-  process.emitWarning(error.message, { type: 'ForkwireWarning', code: error.code, detail: '' });
+  nodeProcess.emitWarning(error.message, { type: 'ForkwireWarning', code: error.code, detail: '' });
 }
 
 /** An error of ours that no call of the user's caused: an 'error' event if somebody listens. */

@@ -3,7 +3,7 @@
 // All errors of forkwire: Node's own codes, with Node's texts, and the ERR_FORKWIRE_* ones.
 
 const util = require('node:util');
-
+const { JSONStringify } = require('./primordials');
 /** Every code of ours with what it means; docs/api.md says for each when it comes and what to do. */
 const MESSAGES = {
   ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
@@ -39,8 +39,10 @@ const NODE_MESSAGES = {
 function codedError(Base, code, message, options) {
   const error = new Base(message, options);
   Object.defineProperties(error, {
-    code: { value: code, enumerable: true, configurable: true, writable: true },
+    __proto__: null,
+    code: { __proto__: null, value: code, enumerable: true, configurable: true, writable: true },
     toString: {
+      __proto__: null,
       value() {
         return `${this.name} [${code}]: ${this.message}`;
       },
@@ -86,7 +88,7 @@ function describe(value) {
 function shown(value) {
   if (typeof value !== 'string') return util.inspect(value, { colors: false });
   const text = value.length > 28 ? `${value.slice(0, 25)}...` : value;
-  return text.includes("'") ? JSON.stringify(text) : `'${text}'`;
+  return text.includes("'") ? JSONStringify(text) : `'${text}'`;
 }
 
 function invalidArgType(name, expected, value) {

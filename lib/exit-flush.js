@@ -5,6 +5,7 @@
 // process.abort() and a signal to oneself do not, so they are wrapped.
 
 const { isMainThread } = require('./node-internals');
+const { nodeProcess, setProperty } = require('./primordials');
 
 // Sent to oneself, these do not end the process.
 const HARMLESS = new Set([
@@ -22,12 +23,22 @@ const HARMLESS = new Set([
 let isInstalled = false;
 
 function wrap(name, before) {
-  const original = process[name];
-  process[name] = function (...args) {
+  const original = nodeProcess[name];
+  function wrapped(...args) {
     before(...args);
     return Reflect.apply(original, this, args);
-  };
-  Object.defineProperty(process[name], 'name', { value: name });
+  }
+  Object.defineProperty(wrapped, 'name', { __proto__: null, value: name });
+  setProperty(nodeProcess, name, wrapped);
+}
+
+/** Adds a listener also where the program has frozen `process`: it is there then, though the count of them cannot change. */
+function listen(name, listener) {
+  try {
+    nodeProcess.on(name, listener);
+  } catch (error) {
+    if (!Object.isFrozen(nodeProcess)) throw error;
+  }
 }
 
 function nameOfSignal(signal = 'SIGTERM') {
@@ -38,10 +49,10 @@ function nameOfSignal(signal = 'SIGTERM') {
 
 /** Whether process.kill(pid, signal) will, as far as can be told, end this process, which is of the group `ownGroup`. */
 function isSuicide(pid, signal, ownGroup) {
-  const isOurs = [process.pid, 0, -ownGroup].includes(Number(pid)); // 0: its own group as well
+  const isOurs = [nodeProcess.pid, 0, -ownGroup].includes(Number(pid)); // 0: its own group as well
   if (!isOurs || signal === 0) return false;
   const name = nameOfSignal(signal);
-  return name !== undefined && !HARMLESS.has(name) && process.listenerCount(name) === 0;
+  return name !== undefined && !HARMLESS.has(name) && nodeProcess.listenerCount(name) === 0;
 }
 
 /**
@@ -51,7 +62,7 @@ function isSuicide(pid, signal, ownGroup) {
 function flushAtExit(flushAll, processGroup, finishAll = () => {}) {
   if (isInstalled) return;
   isInstalled = true;
-  process.on('exit', () => {
+  listen('exit', () => {
     flushAll(true);
     finishAll();
   });

@@ -7,6 +7,8 @@
 //   plain-data  plain data in 'advanced' travels as JSON
 //   views       large Buffers inside a message of 'advanced' travel beside the value
 
+const { nodeProcess } = require('./primordials');
+
 /** Names -> bits that the addon knows (FW_DISABLE_* of src/forkwire.h, and those of src/binding/channel.cc). */
 const NATIVE = {
   segments: 1, // shared memory for large messages
@@ -17,7 +19,7 @@ const NATIVE = {
   joining: 1 << 17, // small JSON texts of one read are parsed together
 };
 
-const disabled = new Set((process.env.FORKWIRE_DISABLE ?? '').split(','));
+const disabled = new Set((nodeProcess.env.FORKWIRE_DISABLE ?? '').split(','));
 
 const isDisabled = (name) => disabled.has(name);
 

@@ -4,6 +4,7 @@
 // call and a copy for each would cost more than what it takes to make them. The first of a turn never waits here.
 
 const { isDisabled } = require('./features');
+const { nextTick, now } = require('./primordials');
 const { STATE } = require('./state');
 
 /** Longer texts go alone: joined, they cost more than they save. Characters. */
@@ -55,17 +56,17 @@ class Gathering {
   #begin() {
     this.#isScheduled = true;
     waiting.add(this);
-    process.nextTick(handOverInTick, this);
+    nextTick(handOverInTick, this);
     this.handOver();
-    this.#since = performance.now();
+    this.#since = now();
     this.#stride = this.#left = 1;
   }
 
   /** While messages come fast, the clock is read less and less often: it costs more than one of them. */
   #isLate() {
-    const now = performance.now();
-    const isLate = now - this.#since > GATHER_MS;
-    if (isLate) this.#since = now;
+    const time = now();
+    const isLate = time - this.#since > GATHER_MS;
+    if (isLate) this.#since = time;
     this.#stride = isLate ? 1 : Math.min(this.#stride * 2, MAX_STRIDE);
     this.#left = this.#stride;
     return isLate;

@@ -4,7 +4,9 @@
 // the credit that goes back to the peer.
 
 const { Fifo } = require('./fifo');
-const { decode, decodeJoined, isCopied } = require('./serialization');
+const { isInternal } = require('./messages');
+const { nextTick } = require('./primordials');
+const { decode, decodeJoined, isCopied, isFaultOfData } = require('./serialization');
 const { STATE } = require('./state');
 
 // Codes of Batch in src/binding/batch.h.
@@ -24,14 +26,19 @@ const handleAt = (items, i) => ({
   buffered: items[i + 5], // what had been read from it, or undefined
 });
 
-/** Messages of one lane that came together; one, where it has a handle. */
+/** Messages of one lane and one kind that came together; one, where it has a handle. */
 class Run {
   #at = 0;
   #share;
 
-  /** @param cost of all of them, as far as the credit goes: each counts the same, the sum is what must be right */
-  constructor(messages, cost, isInternal, handle) {
+  /**
+   * @param cost of all of them, as far as the credit goes: each counts the same, the sum is what must be right
+   * @param lane on which they came: its credit they go back to
+   * @param isInternal whether they are 'internalMessage' events, all of them
+   */
+  constructor(messages, cost, lane, isInternal, handle) {
     this.messages = messages;
+    this.lane = lane;
     this.isInternal = isInternal;
     this.handle = handle;
     this.cost = cost;
@@ -115,6 +122,7 @@ class Inbox {
     return all;
   }
 
+  /** Throws what the peer is to blame for. Any other error is this program's, and costs only what could not be decoded. */
   #decode(items) {
     let run = 0;
     let i = 0;
@@ -122,21 +130,51 @@ class Inbox {
       const code = items[i++];
       const value = items[i++];
       const cost = items[i++];
-      if (code & JOINED) {
-        this.#decodeRun(value, code >> 8, run++, cost);
-        continue;
-      }
       const handle = code & HAS_HANDLE ? handleAt(items, i) : undefined;
       if (handle) i += HANDLE_ITEMS;
-      const messages = [decode(code & ENCODING, value)];
-      if (isCopied(code & ENCODING, value)) this.#native.discard(value);
-      this.#add(new Run(messages, cost, (code & INTERNAL) !== 0, handle));
+      try {
+        if (code & JOINED) this.#decodeRun(value, code >> 8, run++, cost);
+        else this.#decodeOne(code, value, cost, handle);
+      } catch (error) {
+        if (isFaultOfData(error)) throw error;
+        nextTick(rethrow, error);
+      }
     }
   }
 
-  #add(run) {
-    if (this.#interpret === null) this.#push(run);
-    else while (!run.isThrough) this.#addInterpreted(run);
+  #decodeOne(code, value, cost, handle) {
+    const lane = code & INTERNAL ? 1 : 0;
+    let message;
+    try {
+      message = decode(code & ENCODING, value);
+    } catch (error) {
+      this.#delivered(lane, cost);
+      if (handle !== undefined) this.#arrivals().refuse(handle);
+      throw error;
+    }
+    if (isCopied(code & ENCODING, value)) this.#native.discard(value);
+    this.#add([message], cost, lane, handle);
+  }
+
+  #decodeRun(text, count, run, cost) {
+    const whole = [];
+    try {
+      const messages = decodeJoined(text, count, () => this.#native.runSizes(run), whole);
+      this.#add(messages, cost, 0, undefined);
+    } catch (error) {
+      if (whole.length > 0) this.#add(whole, cost, 0, undefined);
+      else this.#delivered(0, cost);
+      throw error;
+    }
+  }
+
+  /** What is internal is what came, not what its sender says of it: the lane is only the way it took. */
+  #add(messages, cost, lane, handle) {
+    const isOne = messages.length === 1;
+    const run = new Run(messages, cost, lane, isOne && isInternal(messages[0]), handle);
+    if (this.#interpret !== null) this.#addEach(run, this.#addInterpreted);
+    else if (isOne || !messages.some(isInternal)) this.#push(run);
+    else this.#addEach(run, this.#addOne);
   }
 
   #push(run) {
@@ -144,25 +182,23 @@ class Inbox {
     this.#unscheduled += run.left;
   }
 
-  #addInterpreted(run) {
-    const { isInternal, handle } = run;
-    const message = run.take();
-    const cost = run.lastCost;
-    const wanted = this.#interpret({ message, handle, cost, isInternal });
-    if (wanted) {
-      this.#push(new Run([wanted.message], cost, wanted.isInternal, wanted.handle));
-    } else this.#delivered(0, cost); // it was for the channel itself
+  #addEach(run, add) {
+    while (!run.isThrough) {
+      const message = run.take();
+      add.call(this, message, run.lastCost, run);
+    }
   }
 
-  #decodeRun(text, count, run, cost) {
-    const whole = [];
-    try {
-      const messages = decodeJoined(text, count, () => this.#native.runSizes(run), whole);
-      this.#add(new Run(messages, cost, false, undefined));
-    } catch (error) {
-      if (whole.length > 0) this.#add(new Run(whole, cost, false, undefined));
-      throw error;
-    }
+  #addOne(message, cost, { lane }) {
+    this.#push(new Run([message], cost, lane, isInternal(message), undefined));
+  }
+
+  #addInterpreted(message, cost, { handle }) {
+    const wanted = this.#interpret({ message, handle, cost });
+    if (wanted) {
+      const lane = wanted.isInternal ? 1 : 0;
+      this.#push(new Run([wanted.message], cost, lane, wanted.isInternal, wanted.handle));
+    } else this.#delivered(0, cost); // it was for the channel itself
   }
 
   #delivered(lane, cost) {
@@ -180,7 +216,7 @@ class Inbox {
     this.#unscheduled = 0;
     this.#ticks += count;
     this.#hold();
-    for (let i = 0; i < count; i++) process.nextTick(deliverInTick, this);
+    for (let i = 0; i < count; i++) nextTick(deliverInTick, this);
   }
 
   /** One tick for all that are parked, as in stock. */
@@ -225,7 +261,7 @@ class Inbox {
     const run = this.#arrived.first;
     const message = run.take();
     if (run.isThrough) this.#arrived.shift();
-    this.#parked.push(new Run([message], run.lastCost, false, run.handle));
+    this.#parked.push(new Run([message], run.lastCost, run.lane, false, run.handle));
     if (this.#canDeliver) this.#scheduleParked();
   }
 
@@ -256,7 +292,7 @@ class Inbox {
     const run = queue.first;
     const message = run.take();
     if (run.isThrough) queue.shift();
-    this.#delivered(run.isInternal ? 1 : 0, run.lastCost);
+    this.#delivered(run.lane, run.lastCost);
     this.#emit(message, run);
   }
 
@@ -321,8 +357,13 @@ function flushInTick(inbox) {
   inbox.runTick(flushParked);
 }
 
+/** An uncaught exception. */
+function rethrow(error) {
+  throw error;
+}
+
 function scheduleFlush() {
-  process.nextTick(flushInTick, this);
+  nextTick(flushInTick, this);
 }
 
 module.exports = { Inbox };

@@ -11,6 +11,20 @@ function isInternal(message) {
   return typeof cmd === 'string' && cmd.length > 5 && cmd.startsWith('NODE_');
 }
 
+const { hasOwn } = Object;
+const isEnumerable = Function.call.bind(Object.prototype.propertyIsEnumerable);
+
+/**
+ * Whether a message may be an internal one on the wire, where only its own enumerable properties are. Others are not
+ * even read: a getter may do anything.
+ */
+const mayBeInternal = (message) =>
+  typeof message === 'object' &&
+  message !== null &&
+  hasOwn(message, 'cmd') &&
+  isEnumerable(message, 'cmd') &&
+  isInternal(message);
+
 /** Throws what stock's send() throws for what is no message. */
 function checkMessage(message) {
   switch (typeof message) {
@@ -26,4 +40,4 @@ function checkMessage(message) {
   throw errors.invalidArgType('message', expected, message);
 }
 
-module.exports = { checkMessage, isInternal };
+module.exports = { checkMessage, isInternal, mayBeInternal };

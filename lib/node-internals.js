@@ -3,8 +3,10 @@
 // The one file that touches what Node does not document. Each function says what it reaches; all of it was
 // checked on 20.20, 22.23, 24.21 and 26.10.
 
+const { Buffer, nextTick, nodeProcess } = require('./primordials');
+
 /** Whether this is no Worker's thread, where abort() is refused (its `disabled`). node:worker_threads takes long to load. */
-const isMainThread = () => process.abort.disabled !== true;
+const isMainThread = () => nodeProcess.abort?.disabled !== true;
 
 // ------------------------------------------------------------------ handles
 
@@ -171,7 +173,7 @@ function releaseHttp(socket) {
   freeParser(parser, null, socket);
   // In a 'request' listener the parser goes on when that returns, and enters the server's list of connections once
   // more, without a socket: server.close() would fail on it.
-  process.nextTick(() => {
+  nextTick(() => {
     if (parser.socket === null) parser.remove();
   });
   socket._httpMessage?.detachSocket(socket);
@@ -220,6 +222,7 @@ const closeIfDrained = (server) => server._emitCloseIfDrained();
 function onConnectionClosed(server, listener) {
   const original = server._emitCloseIfDrained;
   Object.defineProperty(server, '_emitCloseIfDrained', {
+    __proto__: null,
     value: function emitCloseIfDrained() {
       Reflect.apply(original, this, []);
       listener();
@@ -283,7 +286,7 @@ const ownSymbol = (object, description) =>
 function channelListeners() {
   return CHANNEL_LISTENERS.map(([event, word]) => ({
     event,
-    listener: process
+    listener: nodeProcess
       .rawListeners(event)
       .find((each) => Function.prototype.toString.call(each).includes(word)),
   }));
@@ -291,8 +294,8 @@ function channelListeners() {
 
 /** Nothing of it is in JavaScript yet: no byte was read, none waits to be written, no handle is on its way. */
 const isFresh = (handle) =>
-  process.connected === true &&
-  process._handleQueue === null &&
+  nodeProcess.connected === true &&
+  nodeProcess._handleQueue === null &&
   handle.bytesRead === 0 &&
   handle.writeQueueSize === 0;
 
@@ -302,21 +305,21 @@ const isFresh = (handle) =>
  * and takes every trace of it from `process`; ticks of its listeners that are queued already look at `replaceBy`'s control.
  */
 function freshNodeChannel() {
-  const symbol = ownSymbol(process, HANDLE_SYMBOL);
-  const handle = symbol && process[symbol];
+  const symbol = ownSymbol(nodeProcess, HANDLE_SYMBOL);
+  const handle = symbol && nodeProcess[symbol];
   if (!handle || !isFresh(handle)) return null;
   const codec = Object.keys(CODEC_SYMBOLS).find((name) => ownSymbol(handle, name));
   const listeners = channelListeners();
   if (!codec || listeners.some(({ listener }) => !listener)) return null;
   const remove = () => {
-    for (const { event, listener } of listeners) process.removeListener(event, listener);
-    for (const name of CHANNEL_PROPERTIES) delete process[name];
-    delete process[symbol];
+    for (const { event, listener } of listeners) nodeProcess.removeListener(event, listener);
+    for (const name of CHANNEL_PROPERTIES) delete nodeProcess[name];
+    delete nodeProcess[symbol];
     handle.readStop();
     handle.onread = noop;
     handle.close();
   };
-  const pending = ownSymbol(process.channel, 'kPendingMessages');
+  const pending = ownSymbol(nodeProcess.channel, 'kPendingMessages');
   const replaceBy = (control) => {
     control[pending] = [];
   };

@@ -3,6 +3,8 @@
 // Stock Node's wire: what this end asks a peer about the sockets that it sent there. A stock peer tells nothing by
 // itself; one question per list is under way at a time, whoever waits for the answer, and none is waited for without limit.
 
+const { clearTimeout, setTimeout } = require('./primordials');
+
 const COUNT_LIMIT = 1000; // ms: then getConnections() is answered with what is known
 
 class NodePolls {

@@ -9,6 +9,7 @@ const { warn } = require('./diagnostics');
 const { forkwireError } = require('./errors');
 const { FLAG, typeNamed } = require('./handles');
 const { keyFromWire, keyToWire } = require('./node-keys');
+const { Buffer, JSONStringify, nodeProcess } = require('./primordials');
 const { serialize } = require('./serialization');
 
 const LANE = { USER: 0, INTERNAL: 1 };
@@ -45,9 +46,9 @@ function typeOf({ type, msg }) {
 const formats = {
   json: {
     wire: 1, // FW_WIRE_NODE_JSON
-    encode: (message) => Buffer.from(JSON.stringify(message)),
+    encode: (message) => Buffer.from(JSONStringify(message)),
     wrap: (fields, text) => {
-      const wrapped = JSON.stringify(fields);
+      const wrapped = JSONStringify(fields);
       const msg = wrapped.indexOf('"msg":0') + '"msg":'.length;
       return `${wrapped.slice(0, msg)}${text}${wrapped.slice(msg + 1)}`;
     },
@@ -155,7 +156,7 @@ class NodeProtocol {
   /** A handle did not reach the peer for the `count`th time. It is sent again; stock says this and drops it. */
   onNack(count) {
     if (count !== NACKS_BEFORE_WARNING) return;
-    process.emitWarning(
+    nodeProcess.emitWarning(
       'Handle did not reach the receiving process correctly',
       'SentHandleNotReceivedWarning',
     );

@@ -6,6 +6,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { errnoError, nodeError } = require('./errors');
 const { Fifo } = require('./fifo');
+const { nextTick } = require('./primordials');
 const { STATE } = require('./state');
 
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
@@ -75,12 +76,12 @@ class Outbox {
 
   #settleSoon(lane, number, callback, token, error) {
     const request = { lane, number, callback, token, error, resource: null };
-    process.nextTick(settleInTick, this, request);
+    nextTick(settleInTick, this, request);
   }
 
   #beginHandle() {
     this.#behindHandle = 0;
-    process.nextTick(() => {
+    nextTick(() => {
       this.#behindHandle = NONE;
       if (this.#needsDrain) this.#onRoom();
     });
@@ -139,7 +140,7 @@ class Outbox {
   #callBack(waiting) {
     for (let due = this.#takeDue(waiting); due; due = this.#takeDue(waiting)) {
       // Each in a tick of its own, so that one that throws keeps none from being called.
-      due.resource.runInAsyncScope(process.nextTick, process, due.callback, due.outcome);
+      due.resource.runInAsyncScope(nextTick, undefined, due.callback, due.outcome);
     }
   }
 

@@ -5,6 +5,7 @@
 
 const { net } = require('./builtins');
 const internals = require('./node-internals');
+const { Buffer } = require('./primordials');
 
 const noop = () => {};
 

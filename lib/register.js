@@ -33,6 +33,7 @@ function hook() {
   const { ChildProcess } = require('node:child_process');
   if (ChildProcess[GUARD]?.version === HOOK_VERSION) return;
   Object.defineProperty(ChildProcess, GUARD, {
+    __proto__: null,
     value: { version: HOOK_VERSION },
     configurable: true,
   });
@@ -49,6 +50,7 @@ function hookFirstChild() {
   require('node:diagnostics_channel').subscribe('child_process', hook);
   // Whoever wraps spawn() as well finds ours there: this cache is asked before child_process is loaded.
   Object.defineProperty(require.cache, 'child_process', {
+    __proto__: null,
     get() {
       delete require.cache.child_process;
       hook();
@@ -77,6 +79,7 @@ function takeAnyChannel() {
 if (process.env.FORKWIRE_CHANNEL !== undefined || hasNodeChannel()) takeAnyChannel();
 
 if (isPreload) {
+  require('./primordials'); // before the program can replace any of it
   hookFirstChild();
 } else {
   // A program asks for it. Its module registry may be gone when the first child is started, as in test runners.

@@ -6,6 +6,8 @@
 const { forkwireError } = require('./errors');
 const { isDisabled } = require('./features');
 const { QUOTED_MAX, quoted } = require('./json-text');
+const { isInternal } = require('./messages');
+const { Buffer, JSONParse, JSONStringify } = require('./primordials');
 
 const JSON_TEXT = 1;
 const LATIN1 = 2;
@@ -17,7 +19,7 @@ const VIEWS = 7;
 
 /** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
 function stringify(message) {
-  const text = JSON.stringify(message);
+  const text = JSONStringify(message);
   if (text !== undefined) return text;
   throw forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
 }
@@ -49,7 +51,7 @@ function advancedPayload(message) {
   if (Buffer.isBuffer(message)) return message;
   const { isPlainData, isPlainNumber, serializeWithViews } = loadAdvanced();
   if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
-  if (hasPlainData && isPlainData(message)) return JSON.stringify(message);
+  if (hasPlainData && isPlainData(message)) return JSONStringify(message);
   return serializeWithViews(message);
 }
 
@@ -75,16 +77,38 @@ const nodeCodecs = {
 const isCopied = (encoding, payload) =>
   (encoding === LATIN1 || encoding === UTF16) && typeof payload !== 'string';
 
+const faultsOfData = new WeakSet();
+
+/** Whether an error that decode() or decodeJoined() threw is what the peer sent. Any other is of this process: a file that is
+ * gone, a built-in that the program replaced. */
+const isFaultOfData = (error) => faultsOfData.has(error);
+
+/** method(payload), whose errors are the data's. */
+function blaming(method, payload) {
+  try {
+    return method(payload);
+  } catch (error) {
+    faultsOfData.add(error);
+    throw error;
+  }
+}
+
+const parse = (text) => blaming(JSONParse, text);
+
+function tooLong() {
+  throw new TypeError('the text is too long for a string');
+}
+
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
 function decode(encoding, payload) {
-  if (payload === undefined) throw new TypeError('the text is too long for a string');
+  if (payload === undefined) return blaming(tooLong);
   switch (encoding) {
     case JSON_TEXT:
-      return JSON.parse(payload);
+      return parse(payload);
     case V8_VALUE:
-      return loadAdvanced().deserialize(payload);
+      return blaming(loadAdvanced().deserialize, payload);
     case VIEWS:
-      return loadAdvanced().deserializeWithViews(payload);
+      return blaming(loadAdvanced().deserializeWithViews, payload);
     case LATIN1: // long texts come as bytes
       return typeof payload === 'string' ? payload : payload.toString('latin1');
     case UTF16:
@@ -94,19 +118,23 @@ function decode(encoding, payload) {
   }
 }
 
+/** Whether a payload is an internal message to whom it is sent. One with large views beside it is none. */
+const isInternalPayload = (encoding, payload) =>
+  (encoding === JSON_TEXT || encoding === V8_VALUE) && isInternal(decode(encoding, payload));
+
 /** The messages whose JSON texts were joined to an array of `count`. Where that does not parse, or not to as many, since one
  * text may look like two, `sizes()` gives their lengths: those before the broken one are appended to `whole`,
  * then it throws. */
 function decodeJoined(text, count, sizes, whole) {
   try {
-    const parsed = JSON.parse(text);
+    const parsed = JSONParse(text);
     if (parsed.length === count) return parsed;
   } catch {
     // One of them is broken; the loop below finds out which.
   }
   let start = 1;
   for (const size of sizes()) {
-    whole.push(JSON.parse(text.slice(start, start + size)));
+    whole.push(parse(text.slice(start, start + size)));
     start += size + 1;
   }
   return whole;
@@ -124,6 +152,8 @@ module.exports = {
   decode,
   decodeJoined,
   isCopied,
+  isFaultOfData,
+  isInternalPayload,
   loadAdvanced,
   nodeCodecs,
   serialize,

@@ -4,7 +4,6 @@
 // arithmetic in these two needs of them.
 
 const internals = require('./node-internals');
-
 const listsOfServer = new WeakMap(); // server -> Set of SocketListSend
 
 /** Node asks its lists in close() and trusts their answer, also about connections of its own: it sets their

@@ -13,6 +13,7 @@ const { pairsForChild, pairsForNodeChild } = require('./environment');
 const { report } = require('./diagnostics');
 const { limitsOf } = require('./limits');
 const { expectClose, interceptExit } = require('./node-internals');
+const { nextTick } = require('./primordials');
 const { chooseWire, isNamedNode } = require('./wire-choice');
 
 // Needed with the first handle; a process that is short of descriptors by then cannot load a file.
@@ -71,9 +72,9 @@ function drainBeforeExit(child, channel, isPeer) {
       const saidNothing = channel.control.protocol === 'native' && channel.peerPid === 0;
       if (exitCode === NO_ADDON_EXIT_CODE && saidNothing) {
         const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
-        process.nextTick(report, child, error);
+        nextTick(report, child, error);
       }
-      process.nextTick(proceed);
+      nextTick(proceed);
     });
   });
 }

@@ -3,14 +3,15 @@
 // What users and Node's cluster module see of a channel: own properties of a ChildProcess or of process, as in stock.
 
 const { nodeError, validateObject } = require('./errors');
+const { nextTick, setProperty } = require('./primordials');
 
 const NO_OPTIONS = Object.freeze({ swallowErrors: false });
 
 function sendIfConnected(target, message, sendHandle, options, callback) {
   if (target.connected) return target._send(message, sendHandle, options, callback);
   const error = nodeError('ERR_IPC_CHANNEL_CLOSED');
-  if (typeof callback === 'function') process.nextTick(callback, error);
-  else process.nextTick(() => target.emit('error', error));
+  if (typeof callback === 'function') nextTick(callback, error);
+  else nextTick(() => target.emit('error', error));
   return false;
 }
 
@@ -30,7 +31,7 @@ function disconnect() {
     this.emit('error', nodeError('ERR_IPC_DISCONNECTED'));
     return;
   }
-  this.connected = false;
+  setProperty(this, 'connected', false);
   this._disconnect();
 }
 

@@ -7,6 +7,7 @@
 // in the value: its class, where its bytes begin in the body, how many there are.
 
 const { isDisabled } = require('./features');
+const { Buffer } = require('./primordials');
 
 const MIN_SIZE = isDisabled('views') ? Number.POSITIVE_INFINITY : 32_768; // smaller ones stay in the value
 const HEADER_SIZE = 16;

@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { invalidArgValue } = require('./errors');
 const { valueIn } = require('./environment');
+const { nodeProcess } = require('./primordials');
 
 const FIRST_FREE_INDEX = 3; // 0 to 2 are the child's stdio
 
@@ -59,7 +60,7 @@ function hasForbiddenOption(args, nodeOptions) {
 
 /** The file that execvp() will find, with the child's PATH and working directory; null when there is none. */
 function findProgram(file, envPairs, cwd) {
-  const folder = cwd ?? process.cwd();
+  const folder = cwd ?? nodeProcess.cwd();
   if (file.includes('/')) return path.resolve(folder, file);
   for (const entry of (valueIn(envPairs, 'PATH') ?? '').split(':')) {
     const candidate = path.resolve(folder, entry, file);
@@ -76,12 +77,12 @@ function findProgram(file, envPairs, cwd) {
 const comparisons = new Map(); // identity of a file -> whether it equals this Node
 
 function hasSameBytes(file, status) {
-  const self = fs.statSync(process.execPath);
+  const self = fs.statSync(nodeProcess.execPath);
   if (status.dev === self.dev && status.ino === self.ino) return true;
   if (status.size !== self.size || !status.isFile()) return false;
   const identity = `${status.dev}:${status.ino}:${status.mtimeMs}:${status.size}`;
   if (!comparisons.has(identity)) {
-    comparisons.set(identity, fs.readFileSync(file).equals(fs.readFileSync(process.execPath)));
+    comparisons.set(identity, fs.readFileSync(file).equals(fs.readFileSync(nodeProcess.execPath)));
   }
   return comparisons.get(identity);
 }
@@ -124,7 +125,7 @@ function chooseWire(options, slot, isPrivileged) {
     );
   }
   if (slot < FIRST_FREE_INDEX || uid != null || gid != null) return 'node';
-  if (process.versions.electron || isSingleExecutable) return 'node';
+  if (nodeProcess.versions.electron || isSingleExecutable) return 'node';
   const args = (options.args ?? []).slice(1);
   if (hasForbiddenOption(args, valueIn(envPairs, 'NODE_OPTIONS') ?? '')) return 'node';
   return isThisNode(file, envPairs, cwd, isPrivileged) ? 'native' : 'node';
@@ -134,7 +135,7 @@ function chooseWire(options, slot, isPrivileged) {
  * a wrapper whose child has the channel. */
 function isNamedNode(file) {
   const name = path.basename(file);
-  return /^node(js)?$/.test(name) || name === path.basename(process.execPath);
+  return /^node(js)?$/.test(name) || name === path.basename(nodeProcess.execPath);
 }
 
 module.exports = { chooseWire, isNamedNode };

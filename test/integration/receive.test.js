@@ -400,6 +400,82 @@ describe("'internalMessage'", () => {
     });
   }
 
+  // By the event that they are to be: what is sent, and what it is there.
+  const disguised = {
+    message: [
+      [() => Object.create({ cmd: 'NODE_X' }), 'an inherited cmd'],
+      [() => Object.defineProperty({}, 'cmd', { value: 'NODE_X' }), 'a cmd that is not enumerable'],
+      [() => ({ cmd: 'NODE_X', toJSON: () => ({ plain: 1 }) }), 'a toJSON() that drops it', 'json'],
+      [() => Object.assign(new Map(), { cmd: 'NODE_X' }), 'a Map with a cmd', 'advanced'],
+      [() => Object.assign(Buffer.from('x'), { cmd: 'NODE_X' }), 'a Buffer with a cmd', 'advanced'],
+      [
+        () =>
+          Object.defineProperty({}, 'cmd', {
+            get() {
+              throw new Error('it was read');
+            },
+          }),
+        'a getter that is not enumerable',
+      ],
+    ],
+    internalMessage: [
+      [() => ({ toJSON: () => ({ cmd: 'NODE_X' }) }), 'what a toJSON() gives', 'json'],
+      [() => ({ toJSON: () => ({ cmd: 'NODE_X' }), cmd: 'mine' }), 'the same with a cmd', 'json'],
+      [
+        () => ({
+          get cmd() {
+            return 'NODE_X';
+          },
+        }),
+        'a getter',
+      ],
+      [() => ({ cmd: 'NODE_X', large: Buffer.alloc(100_000) }), 'large views', 'advanced'],
+      [() => Object.assign(new (class Mine {})(), { cmd: 'NODE_X' }), 'an instance'],
+    ],
+  };
+
+  for (const serialization of ['json', 'advanced']) {
+    it(`is decided by what is on the wire (${serialization})`, async () => {
+      const child = forkFunction({ serialization }, () => {
+        for (const name of ['message', 'internalMessage']) {
+          process.on(name, (message) => {
+            if (message?.cmd !== 'NODE_CLUSTER') process.send(name);
+          });
+        }
+      });
+      const seen = {};
+      const expected = {};
+      for (const [event, all] of Object.entries(disguised)) {
+        for (const [make, what, only = serialization] of all) {
+          if (only !== serialization) continue;
+          expected[what] = event;
+          child.send(make());
+          seen[what] = await nextMessage(child);
+        }
+      }
+      assert.deepEqual(seen, expected);
+      child.disconnect();
+      await exited(child);
+    });
+  }
+
+  it('keeps its place among small messages that are sent with it', async () => {
+    const child = forkFunction(() => {
+      const seen = [];
+      process.on('internalMessage', ({ n }) => seen.push(`internal ${n}`));
+      process.on('message', ({ n }) => {
+        seen.push(n);
+        if (n === 9) process.send(seen);
+      });
+    });
+    const disguise = (n) => ({ toJSON: () => ({ cmd: 'NODE_X', n }) });
+    for (let n = 0; n < 10; n++) child.send(n === 4 || n === 5 ? disguise(n) : { n });
+    const [seen] = await messagesOf(child, 1);
+    assert.deepEqual(seen, [0, 1, 2, 3, 'internal 4', 'internal 5', 6, 7, 8, 9]);
+    child.disconnect();
+    await exited(child);
+  });
+
   it('is not kept when nobody listens', async () => {
     const child = forkFunction(() => {
       process.send({ cmd: 'NODE_EARLY' });
