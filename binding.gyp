@@ -70,6 +70,7 @@
         'src/core/gather.c',
         'src/core/hub.c',
         'src/core/missing.c',
+        'src/core/nesting.c',
         'src/core/node_frame.c',
         'src/core/node_reader.c',
         'src/core/node_wire.c',

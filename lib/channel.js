@@ -153,6 +153,7 @@ class Channel {
       onItems: (...items) => this.#inbox.keep(items),
       onBatch: (events, ...items) => this.#resource.runInAsyncScope(onBatch, this, events, items),
       onProgress: inContext(this.#onProgress),
+      onTurnWithin: inContext(this.#onTurnWithin),
       onEnd: inContext(this.#onEnd),
       onClosed: inContext(() => this.#madeTraffic?.arrivals.giveUpWrites()),
     };
@@ -276,9 +277,17 @@ class Channel {
 
   /** What one read brought: what the peer says of handles and counts first, so that no message is ahead of it. */
   #onBatch(events, items) {
+    // First, though it is delivered last: a listener of an event may have the loop turn, and more is read.
+    this.#inbox.receive(items, this.#onBadMessage);
     if (events) this.#applyEvents(events);
     this.#onProgress();
-    this.#inbox.receive(items, this.#onBadMessage);
+    this.#inbox.deliverInTicks();
+  }
+
+  /** A listener has the loop turn: what it may wait for does not wait until it returns. */
+  #onTurnWithin() {
+    this.#gathering.handOver();
+    this.#inbox.turnWithin();
   }
 
   #onBadMessage = (cause) => {

@@ -79,6 +79,7 @@ class Inbox {
   #ticks = 0; // that are to come
   #isFlushScheduled = false;
   #nDelivering = 0; // ticks that are running: more than one where a listener turns the event loop itself
+  #isOverdue = false; // it does, and did not run the ticks that are to come
 
   /**
    * @param state Float64Array that is shared with `native`
@@ -111,7 +112,6 @@ class Inbox {
     } catch (error) {
       onBad(error);
     }
-    this.#scheduleArrived();
   }
 
   #withKept(items) {
@@ -210,7 +210,7 @@ class Inbox {
    * One tick for each message that arrived, as in stock: so each has an async context of its own, a listener that throws
    * stops no other message, and what listeners queue comes behind the messages of the same read.
    */
-  #scheduleArrived() {
+  deliverInTicks() {
     const count = this.#unscheduled;
     if (count === 0) return;
     this.#unscheduled = 0;
@@ -277,6 +277,7 @@ class Inbox {
 
   /** @param work what one of the scheduled ticks does */
   runTick(work) {
+    this.#isOverdue = false;
     this.#nDelivering++;
     try {
       Reflect.apply(work, this, []);
@@ -286,6 +287,31 @@ class Inbox {
       if (this.#ticks === 0) this.#state[STATE.SCHEDULED] = 0;
       this.#settle();
     }
+  }
+
+  /** Whether something waits for nothing but its tick, or for the listener of the message before. */
+  get #isDue() {
+    return this.#arrived.size > 0 || (this.#parked.size > 0 && this.#canDeliver);
+  }
+
+  /** A listener turns the event loop. Most who do that run ticks as well: those that are to come have one turn's time. Then
+   * what is due is delivered here. */
+  turnWithin() {
+    const isLate = this.#isOverdue;
+    this.#isOverdue = !isLate && this.#isDue;
+    if (isLate) this.#nDelivering++;
+    try {
+      while (isLate && this.#isDue) this.#deliverDue();
+    } finally {
+      if (isLate) this.#nDelivering--;
+      this.#state[STATE.SCHEDULED] = this.#isDue ? 1 : 0;
+      this.#settle();
+    }
+  }
+
+  #deliverDue() {
+    if (this.#parked.size > 0 && this.#canDeliver) this.#deliverFirst(this.#parked);
+    else this.deliverArrived();
   }
 
   #deliverFirst(queue) {

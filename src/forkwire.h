@@ -152,6 +152,9 @@ typedef struct fw_callbacks_s {
   void (*on_batch)(void* data);
   /* Bytes left from the loop: fw_channel_queued(), _written() or _gathers() changed. */
   void (*on_progress)(void* data);
+  /* The loop turns while deliveries are held (fw_channel_hold()), so one of them has it turn: what is to be delivered
+   * cannot wait for it. Comes again while something is held. May be NULL. */
+  void (*on_turn_within)(void* data);
   /* Once, when nothing more will be delivered and every handle is settled (FW_END_OWN after
    * its time limit: those that are not yet are settled later). */
   void (*on_end)(void* data, fw_end_t end);
@@ -279,7 +282,7 @@ void fw_channel_finish(fw_channel_t* channel);
 /* Whether it keeps its loop alive. 1 or 0. */
 int fw_channel_has_ref(const fw_channel_t* channel);
 
-/* While held, END does not leave (a delivery is not finished). Counted. */
+/* While held, END does not leave (a delivery is not finished), and on_turn_within may come. Counted. */
 void fw_channel_hold(fw_channel_t* channel);
 void fw_channel_release(fw_channel_t* channel);
 

@@ -179,16 +179,16 @@ void Batch::PushHandle(napi_env env, const fw_handle_in_t& handle) {
   Push(env, has_bytes ? Copy(env, handle.buffered, handle.buffered_size) : Undefined(env));
 }
 
-void Batch::AddEvent(Event type, uint64_t a, uint64_t b, uint32_t c) {
+void Events::Add(Type type, uint64_t a, uint64_t b, uint32_t c) {
   events_.push_back({type, a, b, c});
 }
 
-napi_value Batch::TakeEvents(napi_env env) {
+napi_value Events::Take(napi_env env) {
   if (events_.empty()) return Undefined(env);
   uint32_t i = 0;
   napi_value events = nullptr;
   napi_create_array_with_length(env, events_.size() * 4, &events);
-  for (const EventRecord& event : events_) {
+  for (const Record& event : events_) {
     bool has_key = event.type == kCounts;
     napi_value a = has_key ? BigInt(env, event.a) : Number(env, static_cast<double>(event.a));
     napi_set_element(env, events, i++, Number(env, event.type));
@@ -206,9 +206,9 @@ const std::vector<napi_value>& Batch::TakeItems() {
   return taken_;
 }
 
-const std::vector<napi_value>& Batch::Take(napi_env env) {
+const std::vector<napi_value>& Batch::Take(napi_env env, napi_value events) {
   EndRun(env);
-  arguments_[0] = TakeEvents(env);
+  arguments_[0] = events;
   return arguments_;
 }
 
@@ -227,4 +227,15 @@ Napi::Value Batch::RunSizes(Napi::Env env, size_t run) const {
   for (size_t i = first; i < run_ends_[run]; i++)
     sizes[static_cast<uint32_t>(i - first)] = Number(env, sizes_[i]);
   return sizes;
+}
+
+void Batches::Configure(bool joins, bool keeps_bodies) {
+  joins_ = joins;
+  keeps_bodies_ = keeps_bodies;
+}
+
+void Batches::Push() {
+  batches_.emplace_back(new Batch);
+  batches_.back()->joins = joins_;
+  batches_.back()->keeps_bodies = keeps_bodies_;
 }

@@ -29,7 +29,8 @@ enum {
   kCosts = 11
 }; // of the state array, as in lib/state.js
 
-const char* const kMethods[] = {"onItems", "onBatch", "onProgress", "onEnd", "onClosed"};
+const char* const kMethods[] = {"onItems",      "onBatch", "onProgress",
+                                "onTurnWithin", "onEnd",   "onClosed"};
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -109,8 +110,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
   options_.Read(info.Env(), info[3]);
-  batch_.joins = options_.joins;
-  batch_.keeps_bodies = options_.keeps_bodies;
+  batches_.Configure(options_.joins, options_.keeps_bodies);
   ReadHandler(info[1]);
   // So it stays while the Worker is being terminated: the descriptor is still the environment's.
   int status = UV_ECANCELED;
@@ -151,9 +151,9 @@ void Channel::DropHandler() {
 }
 
 int Channel::Open(int fd) {
-  fw_callbacks_t callbacks = {OnMessage, OnSettled, OnCounts, OnWritesDone, OnLost,
-                              OnNack,    OnHello,   OnEnding, OnBatch,      OnProgress,
-                              OnEnd,     OnClosed,  nullptr};
+  fw_callbacks_t callbacks = {OnMessage,    OnSettled, OnCounts, OnWritesDone, OnLost,
+                              OnNack,       OnHello,   OnEnding, OnBatch,      OnProgress,
+                              OnTurnWithin, OnEnd,     OnClosed, nullptr};
   if (!options_.trace_name.empty()) callbacks.on_trace = OnTrace;
   options_.core.hub = environment_->hub();
   uv_loop_t* loop = nullptr;
@@ -180,7 +180,7 @@ void Channel::UpdateState() {
   state_data_[kWrittenUser] = static_cast<double>(fw_channel_written(core_, FW_LANE_USER));
   state_data_[kWrittenInternal] = static_cast<double>(fw_channel_written(core_, FW_LANE_INTERNAL));
   state_data_[kBroken] = fw_channel_is_broken(core_);
-  state_data_[kEvents] = static_cast<double>(batch_.CountEvents());
+  state_data_[kEvents] = static_cast<double>(events_.Count());
   state_data_[kGathers] = fw_channel_gathers(core_);
   int64_t change = static_cast<int64_t>(fw_channel_memory(core_)) - reported_memory_;
   if (change > -kMemoryStep && change < kMemoryStep) return;
@@ -207,7 +207,7 @@ void Channel::Call(Method method, size_t n_args, const napi_value* args) {
 
 // JavaScript keeps them until onBatch(): nothing else runs, as it would behind Call().
 void Channel::HandItemsOver() {
-  const std::vector<napi_value>& items = batch_.TakeItems();
+  const std::vector<napi_value>& items = batches_.Filling().TakeItems();
   napi_value handler;
   napi_value function;
   if (napi_get_reference_value(Env(), handler_, &handler) != napi_ok) return;
@@ -239,11 +239,11 @@ void Channel::Settle() {
 }
 
 // Whether JavaScript can run: not in a Worker that was terminated, nor while the environment is cleaned up.
-bool Channel::CanCall() const {
+bool Channel::CanCall() {
   napi_value handler;
   bool has;
   if (environment_->is_ending()) return false;
-  if (batch_.IsOpen()) return true;
+  if (batches_.Filling().IsOpen()) return true;
   napi_handle_scope scope;
   napi_open_handle_scope(Env(), &scope);
   // The cheapest of the calls that fail where JavaScript cannot run.
@@ -256,55 +256,69 @@ bool Channel::CanCall() const {
 void Channel::OnMessage(void* data, const fw_message_t* message) {
   Channel* channel = static_cast<Channel*>(data);
   if (!channel->CanCall()) return;
-  channel->batch_.Add(channel->Env(), *message);
-  if (channel->batch_.IsFull()) channel->HandItemsOver();
+  Batch& batch = channel->batches_.Filling();
+  batch.Add(channel->Env(), *message);
+  if (batch.IsFull()) channel->HandItemsOver();
 }
 
 void Channel::OnSettled(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kSettled, token, outcome, reason);
+  static_cast<Channel*>(data)->events_.Add(Events::kSettled, token, outcome, reason);
 }
 
 void Channel::OnCounts(void* data, uint64_t key, uint64_t count) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kCounts, key, count, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kCounts, key, count, 0);
 }
 
 void Channel::OnWritesDone(void* data, uint64_t id, int failed) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kWritesDone, id, failed != 0, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kWritesDone, id, failed != 0, 0);
 }
 
 void Channel::OnLost(void* data, uint64_t id) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kLost, id, 0, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kLost, id, 0, 0);
 }
 
 void Channel::OnNack(void* data, uint64_t token, uint32_t count) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kNack, token, count, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kNack, token, count, 0);
 }
 
 void Channel::OnHello(void* data, uint32_t pid) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kHello, pid, 0, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kHello, pid, 0, 0);
 }
 
 void Channel::OnEnding(void* data) {
-  static_cast<Channel*>(data)->batch_.AddEvent(Batch::kEnding, 0, 0, 0);
+  static_cast<Channel*>(data)->events_.Add(Events::kEnding, 0, 0, 0);
 }
 
 void Channel::OnBatch(void* data) {
   Channel* channel = static_cast<Channel*>(data);
   if (!channel->CanCall()) return;
-  if (channel->batch_.IsEmpty()) return;
+  Batch& batch = channel->batches_.Filling();
+  if (!batch.IsOpen() && channel->events_.Count() == 0) return;
   Napi::Env env = channel->Env();
   {
     // Scopes close in reverse order, and that of the batch has been open since its first message.
     Napi::HandleScope scope(env);
-    const std::vector<napi_value>& arguments = channel->batch_.Take(env);
+    const auto& arguments = batch.Take(env, channel->events_.Take(env));
+    channel->batches_.BeginHandingOver();
     channel->UpdateState();
     channel->SetHolding(true);
     channel->state_data_[kInBatch] = 1;
     channel->Call(kOnBatch, arguments.size(), arguments.data());
     channel->state_data_[kInBatch] = 0;
     channel->Settle();
+    channel->batches_.EndHandingOver();
   }
-  channel->batch_.Finish(env);
+  batch.Finish(env);
+}
+
+// What a listener does is looked at now, and not when it returns.
+void Channel::OnTurnWithin(void* data) {
+  Channel* channel = static_cast<Channel*>(data);
+  if (!channel->CanCall()) return;
+  Napi::HandleScope scope(channel->Env());
+  channel->state_data_[kInBatch] = 0;
+  channel->Settle();
+  channel->Call(kOnTurnWithin, 0, nullptr);
 }
 
 void Channel::OnProgress(void* data) {
@@ -473,7 +487,9 @@ Napi::Value Channel::Discard(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Channel::RunSizes(const Napi::CallbackInfo& info) {
-  return batch_.RunSizes(info.Env(), info[0].As<Napi::Number>().Uint32Value());
+  const Batch* batch = batches_.HandedOver();
+  if (batch == nullptr) return info.Env().Undefined();
+  return batch->RunSizes(info.Env(), info[0].As<Napi::Number>().Uint32Value());
 }
 
 Napi::Value Channel::Adopt(const Napi::CallbackInfo& info) {

@@ -36,6 +36,7 @@ private:
   static void OnEnding(void* data);
   static void OnBatch(void* data);
   static void OnProgress(void* data);
+  static void OnTurnWithin(void* data);
   static void OnEnd(void* data, fw_end_t end);
   static void OnClosed(void* data);
   static void OnTrace(void* data, const char* line);
@@ -71,12 +72,12 @@ private:
   int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.
-  enum Method { kOnItems, kOnBatch, kOnProgress, kOnEnd, kOnClosed, kMethodCount };
+  enum Method { kOnItems, kOnBatch, kOnProgress, kOnTurnWithin, kOnEnd, kOnClosed, kMethodCount };
   void Call(Method method, size_t n_args, const napi_value* args);
   void HandItemsOver();
   void Settle();
   void SetHolding(bool is_holding);
-  bool CanCall() const;
+  bool CanCall();
   int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
   size_t ReadShort(napi_value text, size_t length, char16_t* ret_all);
   const uint8_t* ReadUtf8(napi_value text, size_t* ret_size);
@@ -88,7 +89,8 @@ private:
   Environment* environment_;
   fw_channel_t* core_ = nullptr;
   Options options_;
-  Batch batch_;
+  Events events_;
+  Batches batches_;
   std::vector<char16_t> wide_; // of one text, while it is encoded
   std::vector<uint8_t> narrow_;
   napi_ref handler_ = nullptr;

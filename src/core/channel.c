@@ -60,6 +60,7 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 static void on_timer(uv_timer_t* timer);
 
 void fw__channel_update_timer(fw_channel_t* channel) {
+  if (channel->is_closing) return;
   uint64_t due = earliest(earliest(channel->gathered_at, channel->deadline),
                           earliest(channel->write_retry_at, channel->room_probe_at));
   if (channel->node != NULL) due = earliest(due, fw__node_wire_due(channel->node));
@@ -91,10 +92,15 @@ void fw__channel_update_poll(fw_channel_t* channel) {
 
 static void on_prepare(uv_prepare_t* prepare);
 
+void fw__channel_arm(fw_channel_t* channel) {
+  if (!channel->is_closing) uv_prepare_start(&channel->prepare, on_prepare);
+}
+
 /* Something is to be done before the loop sleeps: write what was gathered, report, go on ending. */
 void fw__channel_schedule(fw_channel_t* channel, int must_run) {
   if (channel->is_closing) return;
-  uv_prepare_start(&channel->prepare, on_prepare);
+  channel->is_due = 1;
+  fw__channel_arm(channel);
   if (!must_run) return;
   channel->is_scheduled = 1;
   uv_ref((uv_handle_t*)&channel->prepare);
@@ -191,7 +197,9 @@ void fw__channel_report_batch(fw_channel_t* channel) {
   if (!channel->has_events || channel->in_batch) return;
   channel->has_events = 0;
   channel->in_batch = 1;
+  fw__channel_begin_call(channel);
   channel->callbacks.on_batch(channel->data);
+  fw__channel_end_call(channel);
   channel->in_batch = 0;
   fw__wire_settle_batch(channel);
   if (channel->has_events) fw__channel_schedule(channel, 1); /* what listeners made happen */
@@ -201,7 +209,9 @@ void fw__channel_report_batch(fw_channel_t* channel) {
 static void report_progress(fw_channel_t* channel) {
   if (!channel->has_progress || channel->is_closing) return;
   channel->has_progress = 0;
+  fw__channel_begin_call(channel);
   channel->callbacks.on_progress(channel->data);
+  fw__channel_end_call(channel);
 }
 
 void fw__channel_after_read(fw_channel_t* channel) {
@@ -224,6 +234,7 @@ static void on_readable(fw_channel_t* channel) {
 
 static void on_poll(uv_poll_t* poll, int status, int events) {
   fw_channel_t* channel = poll->data;
+  fw__channel_begin_turn(channel);
   if (status < 0) {
     /* epoll's EPOLLERR: the peer is gone with unread data, and libuv has stopped the handle. What it
      * wrote can still be read. */
@@ -241,10 +252,9 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
   fw__channel_advance(channel);
 }
 
-static void on_prepare(uv_prepare_t* prepare) {
-  fw_channel_t* channel = prepare->data;
-  uv_prepare_stop(prepare);
-  uv_unref((uv_handle_t*)prepare);
+/* The turn is over: what was gathered leaves, and what was scheduled is done. */
+static void end_turn(fw_channel_t* channel) {
+  channel->is_due = 0;
   channel->wrote_this_turn = 0;
   if (fw__channel_is_between_turns(channel)) {
     channel->has_progress = 1; /* for what is known of the turn */
@@ -263,6 +273,18 @@ static void on_prepare(uv_prepare_t* prepare) {
   fw__channel_advance(channel);
 }
 
+static void on_prepare(uv_prepare_t* prepare) {
+  fw_channel_t* channel = prepare->data;
+  uv_prepare_stop(prepare);
+  uv_unref((uv_handle_t*)prepare);
+  fw__channel_begin_turn(channel);
+  int is_within = channel->holds > 0;
+  if (is_within) fw__channel_turn_within(channel);
+  if (channel->is_due && !channel->is_closing) end_turn(channel);
+  /* What the turn waits for may just have been delivered. */
+  if (is_within && !channel->is_closing) fw__channel_stay_awake(channel);
+}
+
 static void age_pool(fw_channel_t* channel) {
   channel->pool_age_at = 0;
   fw_segment_pool_age(&channel->out.pool);
@@ -271,6 +293,7 @@ static void age_pool(fw_channel_t* channel) {
 
 static void on_timer(uv_timer_t* timer) {
   fw_channel_t* channel = timer->data;
+  fw__channel_begin_turn(channel);
   uint64_t now = fw__channel_now_ms(channel);
   if (channel->room_probe_at != 0 && channel->room_probe_at <= now) fw__channel_probe_room(channel);
   if (channel->gathered_at != 0 && channel->gathered_at <= now) write_gathered(channel);
@@ -300,6 +323,7 @@ static void on_peer_died(uv_poll_t* poll, int status, int events) {
   (void)status;
   (void)events;
   uv_poll_stop(poll);
+  fw__channel_begin_turn(poll->data);
   fw_channel_peer_died(poll->data);
 }
 
@@ -341,6 +365,12 @@ static void on_uv_closed(uv_handle_t* handle) {
   free_channel(channel);
 }
 
+/* Behind the last callback: one may have the loop turn, where all is freed once the last handle has closed. */
+void fw__channel_close_last(fw_channel_t* channel) {
+  uv_handle_t* last = (uv_handle_t*)&channel->timer;
+  if (channel->n_calls == 0 && !uv_is_closing(last)) uv_close(last, on_uv_closed);
+}
+
 void fw__channel_do_close(fw_channel_t* channel) {
   if (channel->is_closing) return;
   fw__hub_note_waiting(channel, 0);
@@ -350,7 +380,8 @@ void fw__channel_do_close(fw_channel_t* channel) {
   fw_slot_close(&channel->slot); /* what comes from here on is lost, and its sender is to know */
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
   uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
-  uv_close((uv_handle_t*)&channel->timer, on_uv_closed);
+  uv_timer_stop(&channel->timer);
+  fw__channel_close_last(channel);
   if (channel->peer_poll != NULL) uv_close((uv_handle_t*)channel->peer_poll, on_uv_closed);
   fw_fd_close(&channel->peer_fd);
   fw_fd_close(&channel->fd);
@@ -558,6 +589,7 @@ int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t re
 
 void fw_channel_hold(fw_channel_t* channel) {
   channel->holds++;
+  fw__channel_arm(channel);
 }
 
 void fw_channel_release(fw_channel_t* channel) {

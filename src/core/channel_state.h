@@ -50,7 +50,8 @@ struct fw_channel_s {
   size_t counts_capacity;
 
   int has_events; /* something for on_batch */
-  int in_batch;
+  int in_batch;   /* on_batch is being called, and no loop turns within it */
+  int n_calls; /* callbacks that are being called: while there are any, the channel's memory stays */
   size_t n_received; /* messages of the last fw__channel_read() */
   size_t read_size;  /* bytes that the next read asks for at most */
   int has_progress;  /* bytes left since the last on_progress */
@@ -99,7 +100,8 @@ struct fw_channel_s {
   int peer_end_settled;
   int did_shutdown;
   int is_closing;
-  int is_scheduled;  /* the prepare handle is to look after events and ends */
+  int is_due;        /* the prepare handle is to write what was gathered */
+  int is_scheduled;  /* it is to look after events and ends, too */
   uint64_t deadline; /* of an end of ours without progress, or 0 */
 
   fw_hello_t peer;
@@ -162,11 +164,15 @@ void fw__channel_update_poll(fw_channel_t* channel);
 void fw__channel_update_timer(fw_channel_t* channel);
 /* Something is to be done before the loop sleeps: write what was gathered and, if `must_run`, report and go on ending. */
 void fw__channel_schedule(fw_channel_t* channel, int must_run);
+/* Has the prepare handle look at the channel before the loop sleeps. */
+void fw__channel_arm(fw_channel_t* channel);
 /* Calls on_batch if there is something for it. */
 void fw__channel_report_batch(fw_channel_t* channel);
 /* Longer than one of the two ends accepts. */
 int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
+/* Closes the last of the loop's handles of a channel that is closing, if no callback is being called. */
+void fw__channel_close_last(fw_channel_t* channel);
 
 /* ends.c */
 /* The peer takes nothing any more: JavaScript hears so, before it hears of what comes back. */
@@ -187,6 +193,20 @@ void fw__channel_return_everything(fw_channel_t* channel);
 void fw__channel_spin_begin(fw_channel_t* channel);
 /* Behind a turn of reading: waits for answers without sleeping, where that is worth it. */
 void fw__channel_spin(fw_channel_t* channel);
+
+/* What the peer left in the slot is read and delivered; the slot is closed. */
+void fw__channel_close_slot(fw_channel_t* channel);
+
+/* nesting.c */
+/* Around each callback that may run JavaScript, where a listener may have the loop turn, and the channel close. */
+void fw__channel_begin_call(fw_channel_t* channel);
+void fw__channel_end_call(fw_channel_t* channel);
+/* The loop turns, perhaps within a callback: what happens now does not wait until that returns. */
+void fw__channel_begin_turn(fw_channel_t* channel);
+/* Before the loop sleeps, while deliveries are held: it turns within one of them. */
+void fw__channel_turn_within(fw_channel_t* channel);
+/* The loop does not sleep in this turn. */
+void fw__channel_stay_awake(fw_channel_t* channel);
 
 /* descendant.c */
 /* A descriptor that becomes readable when that process dies; UV_ESRCH when it is no descendant of

@@ -21,7 +21,9 @@ static void report_end(fw_channel_t* channel, fw_end_t end) {
   channel->end_reported = 1;
   channel->deadline = 0;
   fw__channel_update_poll(channel);
+  fw__channel_begin_call(channel);
   channel->callbacks.on_end(channel->data, end);
+  fw__channel_end_call(channel);
 }
 
 /* Those who hear of what comes back are not to send it here again. What a turn sends that does not know it yet comes back, too. */

@@ -101,8 +101,7 @@ void fw__channel_read_acknowledgements(fw_channel_t* channel) {
   channel->early_bytes += channel->bytes_read - before;
   fw__channel_schedule(channel, 1);
   /* The loop may be past the prepare phase: the timer keeps it from sleeping before the next one. */
-  if (channel->gathered_at == 0) channel->gathered_at = fw__channel_now_ms(channel);
-  fw__channel_update_timer(channel);
+  fw__channel_stay_awake(channel);
 }
 
 void fw__channel_on_message(void* data, const fw_message_t* message) {

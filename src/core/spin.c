@@ -28,7 +28,9 @@ void fw__channel_spin_begin(fw_channel_t* channel) {
 static void begin_turn(fw_channel_t* channel) {
   fw__channel_spin_begin(channel);
   channel->wrote_this_turn = 0;
+  fw__channel_begin_call(channel);
   channel->callbacks.on_progress(channel->data);
+  fw__channel_end_call(channel);
 }
 
 typedef enum { CAME, CAME_LATE, CAME_NOT } wait_t;
@@ -44,7 +46,7 @@ static void look(fw_channel_t* channel) {
 }
 
 /* The loop gets its turn: an answer that came meanwhile is delivered before. */
-static void close_slot(fw_channel_t* channel) {
+void fw__channel_close_slot(fw_channel_t* channel) {
   if (channel->is_closing || fw_slot_close(&channel->slot) == FW_SLOT_EMPTY) return;
   look(channel);
   fw__channel_after_read(channel);
@@ -99,5 +101,5 @@ void fw__channel_spin(fw_channel_t* channel) {
     if (end == 0) end = uv_hrtime() + SPIN_TURN_NS;
     if (!spin_once(channel) || uv_hrtime() > end) break;
   }
-  close_slot(channel);
+  fw__channel_close_slot(channel);
 }

@@ -33,6 +33,12 @@ const SCENARIOS = {
     args: ['scenarios/sticky.js'],
     expected: PASSED,
   },
+  deasync: {
+    packages: { deasync: '0.1.30' }, // with a binary for this Node; on others it would have to be compiled
+    node: '20',
+    args: ['scenarios/deasync.js'],
+    expected: PASSED,
+  },
   throng: { packages: { throng: '5.0.0' }, args: ['scenarios/throng.js'], expected: PASSED },
   mocha: {
     packages: { mocha: '12.0.3' },

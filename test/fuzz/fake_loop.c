@@ -156,6 +156,10 @@ void uv_close(uv_handle_t* handle, uv_close_cb on_close) {
   slot->on_close = on_close;
 }
 
+int uv_is_closing(const uv_handle_t* handle) {
+  return find_slot(handle)->on_close != NULL;
+}
+
 uint64_t uv_now(const uv_loop_t* loop) {
   (void)loop;
   return world_now;

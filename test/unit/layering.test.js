@@ -36,6 +36,7 @@ const CORE = {
   reading: { headers: CHANNEL, uv: ['uv_hrtime'] },
   gather: { headers: CHANNEL, uv: ['uv_hrtime', 'uv_backend_timeout'] },
   missing: { headers: CHANNEL, uv: [] },
+  nesting: { headers: CHANNEL, uv: [] },
   counts: { headers: CHANNEL, uv: [] },
   hub: { headers: CHANNEL, uv: ['uv_ref', 'uv_unref', 'uv_loop_alive'] },
   channel: { headers: CHANNEL, uv: 'all' },
