@@ -21,7 +21,7 @@ export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path=$reports/repor
 
 failed=0
 LD_PRELOAD=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so") \
-  node node_modules/mocha/bin/mocha.js --timeout 60000 "${tests[@]}" || failed=1
+  node node_modules/mocha/bin/mocha.js "${tests[@]}" || failed=1
 
 for report in "$reports"/*; do
   [ -s "$report" ] || continue

@@ -19,7 +19,8 @@ for version in 20 22 24 26; do
   step "tests on Node $version" timeout 900 node scripts/with-node.js "$version" -- \
     scripts/test.js unit integration hostile
 done
-FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' node_modules/.bin/mocha test/hostile/attacks.test.js
+FORKWIRE_TEST_LONG=1 FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' \
+  node_modules/.bin/mocha test/hostile/attacks.test.js
 step 'interop' timeout 1800 npm run test:interop
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'

@@ -40,7 +40,7 @@ function parse(args) {
 }
 
 function mocha(args, options) {
-  const command = [MOCHA, '--timeout', '60000', ...args];
+  const command = [MOCHA, ...args];
   return spawnSync(process.execPath, command, { cwd: ROOT, stdio: 'inherit', ...options });
 }
 

@@ -58,7 +58,7 @@ function sendMixed(tally, sockets) {
 
 async function leave(child, tally) {
   child.disconnect();
-  await tally.ended(20_000);
+  await tally.ended();
   tally.checkEnd();
   assert.deepEqual([tally.failed, tally.returned], [0, 0]);
 }
@@ -70,8 +70,7 @@ async function manyPairs(server, count) {
 }
 
 onEachWire('a receiver with room for 64 descriptors', (channel) => {
-  it('that gets 500 sockets and keeps them takes what it has room for, and waits without using time', async function () {
-    this.timeout(60_000);
+  it('that gets 500 sockets and keeps them takes what it has room for, and waits without using time', async () => {
     const child = await startHolding(channel);
     const server = await listen({});
     const pairs = await manyPairs(server, 500);
@@ -89,11 +88,7 @@ onEachWire('a receiver with room for 64 descriptors', (channel) => {
     while (child.got.length < order.length) {
       const { length } = child.got;
       child.kill('SIGUSR2');
-      await until(
-        () => child.got.length >= Math.min(length + 20, order.length),
-        'it goes on',
-        10_000,
-      );
+      await until(() => child.got.length >= Math.min(length + 20, order.length), 'it goes on');
     }
     assert.deepEqual(child.got, order);
     await tally.settled();
@@ -103,8 +98,7 @@ onEachWire('a receiver with room for 64 descriptors', (channel) => {
     await close(server);
   });
 
-  it('goes on within its back-off of a second when its limit is raised', async function () {
-    this.timeout(60_000);
+  it('goes on within its back-off of a second when its limit is raised', async () => {
     const child = await startHolding(channel);
     const server = await listen({});
     const pairs = await manyPairs(server, 100);
@@ -116,7 +110,7 @@ onEachWire('a receiver with room for 64 descriptors', (channel) => {
     );
     await until(() => descriptorsOf(child.pid).size >= 64, 'it is at its limit');
     setDescriptorLimit(child.pid, 1024);
-    await until(() => child.got.length === order.length, 'all arrive', 10_000);
+    await until(() => child.got.length === order.length, 'all arrive');
     assert.deepEqual(child.got, order);
     await leave(child, tally);
     assert.equal(await connectionsOf(server), 0);
@@ -124,8 +118,7 @@ onEachWire('a receiver with room for 64 descriptors', (channel) => {
     await close(server);
   });
 
-  it('that is killed then gives back what it did not take', async function () {
-    this.timeout(60_000);
+  it('that is killed then gives back what it did not take', async () => {
     const child = await startHolding(channel);
     const server = await listen({});
     const pairs = await manyPairs(server, 100);
@@ -216,7 +209,7 @@ onEachWire('a sender without a free descriptor', (channel) => {
         output += chunk;
       });
       const said = () => Object.assign({}, ...output.split('\n').slice(0, -1).map(JSON.parse));
-      await until(() => said().outcomes, 'it has sent', 20_000);
+      await until(() => said().outcomes, 'it has sent');
       const { pids, outcomes, isListening, isOpen } = said();
       const expected = { moved: null, server: 'EMFILE', kept: 'EMFILE', plain: null };
       assert.deepEqual(
@@ -274,7 +267,7 @@ async function tooManyOnTheirWay(options, count) {
   const { user, system } = process.cpuUsage(before);
   const left = outcomes.length; // by what left before the kernel refused more
   resume(child);
-  await until(() => got.length === count + 1, 'all arrive', 20_000);
+  await until(() => got.length === count + 1, 'all arrive');
   const inOrder = got.every((message, i) => message === (i < count ? i : 'last'));
   console.log(
     JSON.stringify({
@@ -294,8 +287,7 @@ async function tooManyOnTheirWay(options, count) {
 const NOBODY = 65534;
 
 onEachWire('too many descriptors on their way', (channel) => {
-  it('for an ordinary user: they leave as the receiver takes some, and waiting uses no time', async function () {
-    this.timeout(60_000);
+  it('for an ordinary user: they leave as the receiver takes some, and waiting uses no time', async () => {
     const { stdout, stderr } = await runFunction(
       { with: [{ channel }, 400], uid: NOBODY, gid: NOBODY },
       tooManyOnTheirWay,

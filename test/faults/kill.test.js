@@ -56,8 +56,7 @@ const [COUNT, KILLS, ROUNDS] = isLong ? [6000, 8, 5] : [1200, 4, 1];
 onEachWire(`${COUNT} connections at full rate while ${KILLS} children are killed`, (channel) => {
   for (const [how, kill] of Object.entries(WAYS_TO_KILL)) {
     for (let round = 1; round <= ROUNDS; round++) {
-      it(`${how}: no connection is lost, each callback comes once, nothing leaks (round ${round})`, async function () {
-        this.timeout(120_000);
+      it(`${how}: no connection is lost, each callback comes once, nothing leaks (round ${round})`, async () => {
         const dealer = new Dealer(3, { channel });
         await dealer.up();
         const onDealt = killsOf(dealer, COUNT, KILLS, kill);
@@ -80,7 +79,7 @@ async function manySockets(count) {
   const sockets = [];
   const server = await listen({}, (socket) => sockets.push(socket));
   const fared = runClients(server, { count, concurrency: count });
-  await until(() => sockets.length === count, `${count} clients`, 20_000);
+  await until(() => sockets.length === count, `${count} clients`);
   return { server, sockets, fared };
 }
 
@@ -132,8 +131,7 @@ const FATES = {
 
 onEachWire(`${N_SOCKETS} sockets on their way to a child that`, (channel) => {
   for (const [fate, { least, most, ...rest }] of Object.entries(FATES)) {
-    it(`${fate}: each is answered, there or here, and each callback comes once`, async function () {
-      this.timeout(120_000);
+    it(`${fate}: each is answered, there or here, and each callback comes once`, async () => {
       const { server, sockets, fared } = await manySockets(N_SOCKETS);
       const tally = await sendAll({ channel, sockets, ...rest });
       assertAnswered(await fared, N_SOCKETS, lossOf(channel));
@@ -168,8 +166,7 @@ async function startParent(channel, isStopped) {
 }
 
 onEachWire('a parent that is killed while it hands connections off', (channel) => {
-  it('leaves no client without an end, and its children end', async function () {
-    this.timeout(120_000);
+  it('leaves no client without an end, and its children end', async () => {
     const { parent, ...server } = await startParent(channel, false);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => parent.kill('SIGKILL'), 120);
@@ -179,8 +176,7 @@ onEachWire('a parent that is killed while it hands connections off', (channel) =
     await until(() => !startedProcesses().some(({ pid }) => server.pids.includes(pid)));
   });
 
-  it('and children that are stopped meanwhile: they answer what had arrived when they go on', async function () {
-    this.timeout(120_000);
+  it('and children that are stopped meanwhile: they answer what had arrived when they go on', async () => {
     const { parent, ...server } = await startParent(channel, true);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => parent.kill('SIGKILL'), 300);
@@ -191,8 +187,7 @@ onEachWire('a parent that is killed while it hands connections off', (channel) =
     await until(() => !startedProcesses().some(({ pid }) => server.pids.includes(pid)));
   });
 
-  it('together with all its children leaves no client without an end', async function () {
-    this.timeout(120_000);
+  it('together with all its children leaves no client without an end', async () => {
     const { parent, ...server } = await startParent(channel, false);
     const fared = runClients(server, { count: 300, concurrency: 300 });
     setTimeout(() => {

@@ -60,17 +60,17 @@ async function lastWords(given) {
   });
   const said = () => Object.assign({}, ...output.split('\n').filter(Boolean).map(JSON.parse));
   if (given.reader === 'stopped') await resumeWhenSenderIsThrough(given, said);
-  await until(() => isClosed, 'both processes end', 60_000);
+  await until(() => isClosed, 'both processes end');
   return said();
 }
 
 /** A sender that disconnects lives on: it is through when it knows what became of everything. */
 async function resumeWhenSenderIsThrough({ sender, way }, said) {
-  await until(() => said().pids !== undefined, 'the program starts', 20_000);
+  await until(() => said().pids !== undefined, 'the program starts');
   const [parent, child] = said().pids;
   const [writer, reader] = sender === 'parent' ? [parent, child] : [child, parent];
   const isThrough = way === 'disconnect()' ? () => said().sent !== undefined : () => isOver(writer);
-  await until(isThrough, 'the sender is through', 30_000);
+  await until(isThrough, 'the sender is through');
   process.kill(reader, 'SIGCONT');
 }
 
@@ -103,8 +103,7 @@ onEachWire('what was sent right before the end of its process', (channel) => {
   const readers = isLong ? ['fast', 'slow'] : ['fast'];
   eachCase(channel, ENDS_OF_PROCESS, loads, readers, (one) => {
     const { sender, way, load, reader } = one;
-    it(`arrives: ${load} of the ${sender}, then ${way}; the reader is ${reader}`, async function () {
-      this.timeout(90_000);
+    it(`arrives: ${load} of the ${sender}, then ${way}; the reader is ${reader}`, async () => {
       await checkAllArrives(channel, one);
     });
   });
@@ -113,8 +112,7 @@ onEachWire('what was sent right before the end of its process', (channel) => {
   const heavy = isLong ? ALL : ['one message', '1000 messages', '50 MB'];
   const ways = isLong ? ENDS_OF_PROCESS : ['process.exit()'];
   eachCase(channel, ways, heavy, ['stopped'], ({ sender, way, load, reader }) => {
-    it(`ends within its limits: ${load} of the ${sender}, then ${way}; the reader is stopped`, async function () {
-      this.timeout(90_000);
+    it(`ends within its limits: ${load} of the ${sender}, then ${way}; the reader is stopped`, async () => {
       const { count, size } = LOADS[load];
       const startedAt = performance.now();
       const given = { count, size, sender, way, reader, options: { channel } };
@@ -123,7 +121,7 @@ onEachWire('what was sent right before the end of its process', (channel) => {
       assert.ok(inOrder);
       if (size === 0 && count <= 1000) assert.equal(got, count);
       assert.ok(got <= count);
-      assert.ok(took < 25_000, `${took} ms`); // 0.5 s without progress, and what a busy machine adds
+      assert.ok(took < 50_000, `${took} ms`); // 0.5 s without progress, and what a busy machine adds
     });
   });
 });
@@ -132,16 +130,14 @@ onEachWire('what was sent right before disconnect()', (channel) => {
   const loads = isLong ? ALL : ['one message', '1000 messages', '100000 messages', '50 MB'];
   const readers = isLong ? ['fast', 'slow'] : ['fast'];
   eachCase(channel, ['disconnect()'], loads, readers, (one) => {
-    it(`arrives: ${one.load} of the ${one.sender}; the reader is ${one.reader}`, async function () {
-      this.timeout(90_000);
+    it(`arrives: ${one.load} of the ${one.sender}; the reader is ${one.reader}`, async () => {
       await checkAllArrives(channel, one);
     });
   });
 
   const stopped = isLong ? ALL : ['100000 messages'];
   eachCase(channel, ['disconnect()'], stopped, ['stopped'], ({ sender, way, load, reader }) => {
-    it(`arrives as far as its callbacks say: ${load} of the ${sender}; the reader is stopped`, async function () {
-      this.timeout(90_000);
+    it(`arrives as far as its callbacks say: ${load} of the ${sender}; the reader is stopped`, async () => {
       const options = { channel };
       const given = { ...LOADS[load], sender, way, reader, options };
       const { sent, done, failed, got, inOrder } = await lastWords(given);

@@ -79,8 +79,7 @@ function floodStopped(options, count) {
 onEachWire('a stopped child', (channel) => {
   const count = isLong ? 1_000_000 : 200_000;
 
-  it(`costs the sender of ${count} messages at most 300 bytes each and no time; they arrive in order`, async function () {
-    this.timeout(120_000);
+  it(`costs the sender of ${count} messages at most 300 bytes each and no time; they arrive in order`, async () => {
     const { stdout, stderr } = await runFunction(
       { with: [{ channel }, count], nodeArgs: ['--expose-gc'] },
       floodStopped,
@@ -97,8 +96,7 @@ onEachWire('a stopped child', (channel) => {
     assert.ok(result.idle < 100, `waiting took ${result.idle} of 500 ms`);
   });
 
-  it('that gets 500 handles answers each, in order, when it goes on', async function () {
-    this.timeout(60_000);
+  it('that gets 500 handles answers each, in order, when it goes on', async () => {
     const child = forkFunction({ channel }, () => {
       process.on('message', (message, socket) => {
         socket?.end(`answered ${message}`);

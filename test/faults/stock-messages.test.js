@@ -146,8 +146,7 @@ onEachWire('stock faults, messages and ends:', (channel) => {
     tally.checkEnd();
   });
 
-  it('a million messages to a stopped child', async function () {
-    this.timeout(60_000);
+  it('a million messages to a stopped child', async () => {
     const { stdout } = await runFunction(
       { with: [{ channel }], nodeArgs: ['--expose-gc'] },
       (options) => {

@@ -32,6 +32,11 @@ function describe(pid) {
   return { pid, state: fields[0], parent: Number(fields[1]), isOfKernel };
 }
 
+/** Whether that process waits in its event loop, in epoll_wait(). */
+function isAsleep(pid) {
+  return read(`/proc/${pid}/wchan`).includes('poll');
+}
+
 function commandOf(pid) {
   return read(`/proc/${pid}/cmdline`).split('\0').join(' ').trim();
 }
@@ -86,4 +91,4 @@ function startedProcesses() {
   });
 }
 
-module.exports = { commandOf, descendantsOf, markDescendants, startedProcesses };
+module.exports = { commandOf, descendantsOf, isAsleep, markDescendants, startedProcesses };

@@ -10,22 +10,29 @@ const stateOf = (pid) => fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') '
 // Its descriptors are closed when the last of its threads has ended.
 const isDead = (pid) => stateOf(pid) === 'Z' && fs.readdirSync(`/proc/${pid}/task`).length === 1;
 
-function waitBusily(condition) {
-  const end = performance.now() + PATIENCE_MS;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`this did not become true: ${condition}`);
-  }
-}
+const clock = new Int32Array(new SharedArrayBuffer(4));
 
 // All of these block: the loop of this process does not turn meanwhile.
 
+function sleep(ms) {
+  Atomics.wait(clock, 0, 0, ms);
+}
+
+function blockUntil(condition) {
+  const end = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`this did not become true: ${condition}`);
+    sleep(1);
+  }
+}
+
 function untilStopped(child) {
-  waitBusily(() => stateOf(child.pid) === 'T');
+  blockUntil(() => stateOf(child.pid) === 'T');
 }
 
 /** Returns when the child is dead, before this process has noticed its end. */
 function untilDead(child) {
-  waitBusily(() => isDead(child.pid));
+  blockUntil(() => isDead(child.pid));
 }
 
 function stop(child) {
@@ -42,4 +49,4 @@ function killUnnoticed(child) {
   untilDead(child);
 }
 
-module.exports = { killUnnoticed, resume, stop, untilDead, untilStopped };
+module.exports = { blockUntil, killUnnoticed, resume, sleep, stop, untilDead, untilStopped };

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const { once } = require('node:events');
 const { loadChannelAddon } = require('../helpers/channel-addon');
+const { sleep } = require('../helpers/stopped');
 const { until } = require('../helpers/until');
 
 const USER = 0;
@@ -48,6 +49,7 @@ describe('the channel of the core', () => {
   let sockets;
 
   before(function build() {
+    this.timeout(600_000); // a compiler takes its time on a busy machine
     addon = loadChannelAddon();
   });
 
@@ -238,8 +240,7 @@ describe('the channel of the core', () => {
     b.call('taken', 1);
     b.call('writeOut');
     a.call('end');
-    const end = performance.now() + 200;
-    while (performance.now() < end); // the answer is there, and nobody looks
+    sleep(200); // the answer is there, and nobody looks
     await a.waitFor('end');
     const told = a.lines.filter((line) => /^(settled|end)/.test(line));
     assert.deepEqual(told, ['settled 7 taken 0', 'end own']);
@@ -247,7 +248,7 @@ describe('the channel of the core', () => {
 
   it('gives a stopped reader up after the stall limit, once', () => {
     const [ours, theirs] = addon.socketPair();
-    const a = open(ours, { exitStall: 100 });
+    const a = open(ours, { exitStall: 1000 });
     for (let i = 0; i < 200; i++) a.send('x'.repeat(100_000));
     const start = performance.now();
     a.call('flushFinal');
@@ -255,8 +256,8 @@ describe('the channel of the core', () => {
     a.send('1');
     a.call('flushFinal');
     const both = performance.now() - start;
-    assert.ok(first >= 95 && first < 1000, `${first} ms`);
-    assert.ok(both < first + 50, `${both} ms`);
+    assert.ok(first >= 995, `${first} ms`);
+    assert.ok(both < first + 900, `${both} ms`); // it does not wait again
     fs.closeSync(theirs);
   });
 
@@ -285,12 +286,12 @@ describe('the channel of the core', () => {
   });
 
   it('does not wait for credit when it only writes out', async () => {
-    const [a, b] = pair({ exitStall: 5000, exitTotal: 5000 });
+    const [a, b] = pair({ exitStall: 30_000, exitTotal: 30_000 });
     for (let i = 0; i < 20; i++) a.send('x'.repeat(1 << 20));
     await b.waitFor('message', 15);
     const startedAt = performance.now();
     a.call('writeOut');
-    assert.ok(performance.now() - startedAt < 1000);
+    assert.ok(performance.now() - startedAt < 20_000);
   });
 
   for (const what of ['close', 'end', 'send', 'flush']) {

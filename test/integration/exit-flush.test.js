@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
 const { runFunction } = require('../helpers/run');
-const { untilDead } = require('../helpers/stopped');
+const { sleep, untilDead } = require('../helpers/stopped');
 const { isStock } = require('../helpers/subject');
 
 const MB = 1024 * 1024;
@@ -148,8 +148,7 @@ const WAYS = {
     child.send('go');
     const answer = nextMessage(child);
     // Busy for some time, but less than the child's patience.
-    const end = performance.now() + 200;
-    while (performance.now() < end);
+    sleep(200);
     assert.equal((await answer).length, 8 * MB);
     await exited(child);
   });
@@ -195,7 +194,7 @@ const WAYS = {
       const start = performance.now();
       untilDead(child);
       const took = performance.now() - start;
-      assert.ok(took > least && took < 10_000, `it took ${took} ms`);
+      assert.ok(took > least && took < 30_000, `it took ${took} ms`);
       assert.equal((await exited(child)).code, 3);
     });
   }

@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { exited, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
+const { blockUntil } = require('../helpers/stopped');
 
 // Small messages of a turn travel together; nobody must be able to tell but by the time it takes.
 
@@ -50,15 +51,10 @@ describe('messages that are sent in a row', () => {
       const { writeFileSync } = require('node:fs');
       process.on('message', (message) => writeFileSync(name, String(message)));
     });
-    const pause = new Int32Array(new SharedArrayBuffer(4));
-    const deadline = Date.now() + 20_000;
     // The loop never turns here: nothing but the write itself can bring them across.
     for (let i = 0; i < 5; i++) {
       child.send(i);
-      while (fs.readFileSync(file, 'utf8') !== String(i)) {
-        assert.ok(Date.now() < deadline, `message ${i} did not leave`);
-        Atomics.wait(pause, 0, 0, 5);
-      }
+      blockUntil(() => fs.readFileSync(file, 'utf8') === String(i));
     }
     fs.rmSync(folder, { recursive: true });
     child.disconnect();

@@ -97,7 +97,7 @@ describe('interleavings', () => {
       child.disconnect();
       await once(child, 'disconnect');
       const took = performance.now() - startedAt;
-      assert.ok(took > 4900 && took < 7000, `${took} ms`);
+      assert.ok(took > 4900 && took < 30_000, `${took} ms`);
       const text = textOf(client);
       const isClosed = once(child, 'close');
       child.kill('SIGKILL');
@@ -119,7 +119,7 @@ describe('interleavings', () => {
       returned.destroy();
     });
     for (let i = 0; i < sends; i++) child.send(i, socket, { keepOpen: true });
-    await until(() => back === sends, `${sends} back`, 20_000);
+    await until(() => back === sends, `${sends} back`);
     socket.destroy();
     client.destroy();
     child.kill('SIGKILL');
@@ -185,7 +185,7 @@ describe('interleavings', () => {
     const startedAt = performance.now();
     execFileSync(process.execPath, ['-e', script]);
     const took = performance.now() - startedAt;
-    assert.ok(took < 5500, `${took} ms`);
+    assert.ok(took < 30_000, `${took} ms`); // each may wait for five seconds
   });
 
   describe('6: a socket with 8 MB of unsent writes, whose new owner ends it at once', () => {

@@ -4,8 +4,11 @@
 
 const assert = require('node:assert/strict');
 const dgram = require('node:dgram');
-const net = require('node:net');
 const { once } = require('node:events');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
 const {
   bytesOf,
   close,
@@ -17,7 +20,8 @@ const {
 } = require('../fixtures/socket-clients');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
-const { killUnnoticed, resume, stop } = require('../helpers/stopped');
+const { isAsleep } = require('../helpers/processes');
+const { blockUntil, killUnnoticed, resume, stop } = require('../helpers/stopped');
 const { itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -41,12 +45,6 @@ async function started(body) {
 async function end(child) {
   child.kill('SIGKILL');
   await exited(child);
-}
-
-/** Lets this process do nothing for a while: its loop does not turn. */
-function block(ms) {
-  const end = performance.now() + ms;
-  while (performance.now() < end);
 }
 
 describe('a handle that nobody took, because the child was killed', () => {
@@ -170,7 +168,17 @@ describe('a socket is taken', () => {
   });
 
   itIsBetter('by a child that is dead, if it said so before: that is still read', async () => {
-    const child = await started(answer);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'forkwire-'));
+    const file = path.join(folder, 'answered');
+    const child = forkFunction({ with: [file] }, (name) => {
+      process.on('message', (message, socket) => {
+        socket.end(`${message} by the child`);
+        require('node:fs').writeFileSync(name, String(message));
+      });
+      process.send('up');
+    });
+    await nextMessage(child);
+    const hasAnswered = (i) => fs.existsSync(file) && fs.readFileSync(file, 'utf8') === String(i);
     const server = await listen();
     const taken = [await connectedPair(server), await connectedPair(server)];
     const late = await connectedPair(server);
@@ -181,9 +189,9 @@ describe('a socket is taken', () => {
     });
     for (const [i, [socket]] of taken.entries()) {
       child.send(i, socket);
-      block(5); // so that each leaves at once
+      // Behind its turn it has said what it took.
+      blockUntil(() => hasAnswered(i) && isAsleep(child.pid));
     }
-    block(300);
     killUnnoticed(child);
     child.send('late', late[0], () => {});
     const texts = await Promise.all([...taken, late].map(([, client]) => textOf(client)));
@@ -191,6 +199,7 @@ describe('a socket is taken', () => {
     assert.deepEqual(back, ['late']);
     await exited(child);
     await close(server);
+    fs.rmSync(folder, { recursive: true });
   });
 });
 

@@ -1,27 +1,22 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const fs = require('node:fs');
 const { once } = require('node:events');
 const { setImmediate: turn } = require('node:timers/promises');
 const { descriptorsOf } = require('../helpers/descriptors');
 const { exited, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
+const { isAsleep } = require('../helpers/processes');
 const { runFunction } = require('../helpers/run');
 const { itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
 const ENDED = { code: 0, signal: null };
 
-/** Whether the process waits in its event loop, in epoll_wait(). */
-function isAsleep({ pid }) {
-  return fs.readFileSync(`/proc/${pid}/wchan`, 'utf8').includes('poll');
-}
-
 /** A child that must stay alive: it has gone to sleep in its loop, and lives. */
 async function assertStays(child) {
   await nextMessage(child);
-  await until(() => child.exitCode !== null || isAsleep(child), 'the child waits or has ended');
+  await until(() => child.exitCode !== null || isAsleep(child.pid), 'the child waits or has ended');
   assert.equal(child.exitCode, null);
 }
 

@@ -107,7 +107,7 @@ describe("sending on stock Node's wire", () => {
         for (const message of messages) both.child.send(message);
         both.child.send({ msg: 0 }, server);
         const isComplete = () => both.peer.seen.length === messages.length + 1;
-        await until(isComplete, 'a server', 10_000);
+        await until(isComplete, 'a server');
         both.peer.tell('bytes', { hex: ackOf(serialization).toString('hex') });
         both.child.send('datagrams', socket);
         await until(() => both.peer.seen.length === messages.length + 2);
@@ -308,7 +308,7 @@ describe("sending on stock Node's wire", () => {
       child.send('behind');
       const [message, returned] = await undelivered;
       const took = performance.now() - startedAt;
-      assert.ok(took > 4000 && took < 8000, `${took} ms`);
+      assert.ok(took > 4000 && took < 30_000, `${took} ms`);
       assert.equal(message, 'it');
       assert.equal((await peer.sees('message')).message, 'behind');
       assert.equal(await connectionsOf(server), 1);

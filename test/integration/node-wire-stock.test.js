@@ -89,7 +89,7 @@ describe('with stock Node at the other end', () => {
       clients.push(client);
       child.send(i, socket, () => calls++);
     }
-    await until(() => calls === 1000, 'all called back', 20_000);
+    await until(() => calls === 1000, 'all called back');
     assert.equal(await connectionsOf(server), 1000);
     for (const client of clients) client.end();
     await close(server);

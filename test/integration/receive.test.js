@@ -9,7 +9,7 @@ const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
 const { assertGrowth } = require('../helpers/memory');
 const { runFunction } = require('../helpers/run');
-const { resume, stop } = require('../helpers/stopped');
+const { resume, stop, untilDead } = require('../helpers/stopped');
 const { itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -98,8 +98,7 @@ describe('the messages of a child that exited meanwhile', () => {
     const received = [];
     child.on('message', (message) => received.push(message));
     const hasExited = exited(child);
-    await once(child, 'spawn');
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+    untilDead(child);
     await hasExited;
     assert.deepEqual(
       received,
