@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "ancillary.h"
 #include "channel_state.h"
+#include "fd_kind.h"
 
 #ifdef _WIN32
 #error "POSIX only"
@@ -29,7 +31,7 @@ static uint64_t features(const fw_channel_t* channel) {
 
 /* Whether both ends have it. */
 static int has_feature(const fw_channel_t* channel, uint64_t feature) {
-  return (features(channel) & channel->peer.features & feature) != 0;
+  return (channel->in.stream.features & feature) != 0;
 }
 
 /* From which size on shared memory is worth more than it costs: what the socket takes only a few of before its writer has to
@@ -48,6 +50,7 @@ static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   const char* rule = fw_hello_decode(payload, &hello);
   if (rule != NULL) return rule;
   channel->peer = hello;
+  channel->in.stream.features = features(channel) & hello.features;
   if (has_feature(channel, FW_FEATURE_SEGMENTS))
     channel->out.pool.min_size = break_even(channel->fd);
   if (has_feature(channel, FW_FEATURE_SLOTS)) channel->owes_slot = 1;
@@ -90,10 +93,53 @@ static const char* read_end(fw_channel_t* channel, const fw_frame_t* frame,
   const char* rule = fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
   if (rule != NULL) return rule;
   channel->peer_ended = 1;
-  channel->in.peer_ended = 1;
+  channel->in.stream.peer_ended = 1;
   return NULL;
 }
 
+static const char* read_handle_fd(fw_channel_t* channel, const fw_frame_t* frame,
+                                  const uint8_t* payload) {
+  int fd = -1;
+  fw_read_queue_t* queue = &channel->in;
+  const char* rule = fw_read_queue_claim(queue, &fd);
+  if (rule != NULL) return rule;
+  if (queue->dropping && fw_ledger_find(queue->ledger, frame->id) == NULL) {
+    fw_fd_close(&fd); /* what it was for is gone */
+  } else {
+    rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);
+    if (rule == NULL) fw_read_queue_release_held(queue);
+  }
+  channel->room_probe_at = 0; /* there may be room for more */
+  channel->room_probe_ms = 0;
+  return rule;
+}
+
+static const char* read_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
+                                const uint8_t* payload) {
+  int fd = -1;
+  const char* rule = fw_read_queue_claim(queue, &fd);
+  if (rule == NULL && !queue->dropping)
+    rule = fw_segment_map_add(&queue->segments, frame->id, fw_get_u64(payload), fd);
+  fw_fd_close(&fd);
+  return rule;
+}
+
+static const char* read_unmap(fw_read_queue_t* queue, uint64_t id) {
+  return queue->dropping ? NULL : fw_segment_map_remove(&queue->segments, id);
+}
+
+static const char* read_slot(fw_read_queue_t* queue) {
+  int fd = -1;
+  const char* rule = fw_read_queue_claim(queue, &fd);
+  if (rule == NULL && queue->has_slot) rule = "slot";
+  if (rule == NULL && !queue->dropping) fw_slot_map(&queue->slot, fd);
+  queue->has_slot = 1;
+  fw_fd_close(&fd);
+  return rule;
+}
+
+/* The one place where control frames take effect. What may not come here, because of its place in
+ * the stream or a feature that is not in use, was found before: fw_frame_admit(). */
 const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t* payload) {
   fw_channel_t* channel = data;
   channel->has_events = 1;
@@ -128,18 +174,20 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       return fw_segment_pool_on_released(&channel->out.pool, payload, frame->size / 8);
     case FW_KIND_END:
       return read_end(channel, frame, payload);
-    case FW_KIND_SLOT: /* the read queue has it */
-      return has_feature(channel, FW_FEATURE_SLOTS) ? NULL : "slot";
-    case FW_KIND_FINISHING:
-      if (!has_feature(channel, FW_FEATURE_FINISHING)) return "finishing";
-      return fw_read_queue_want(&channel->in, fw_get_u64(payload));
+    case FW_KIND_BATCH:
+      return fw_fd_set_announce(&channel->in.set, fw_get_u32(payload));
+    case FW_KIND_HANDLE_FD:
+      return read_handle_fd(channel, frame, payload);
     case FW_KIND_SEGMENT:
-    case FW_KIND_UNMAP: /* the map has seen to them */
-      return NULL;
-    default: /* HANDLE_FD: the ledger has it. There may be room for more */
-      channel->room_probe_at = 0;
-      channel->room_probe_ms = 0;
-      return NULL;
+      return read_segment(&channel->in, frame, payload);
+    case FW_KIND_UNMAP:
+      return read_unmap(&channel->in, frame->id);
+    case FW_KIND_SLOT:
+      return read_slot(&channel->in);
+    case FW_KIND_FINISHING:
+      return fw_read_queue_want(&channel->in, fw_get_u64(payload));
+    default: /* a message frame: not for here */
+      return "kind";
   }
 }
 

@@ -7,47 +7,36 @@
 #define BLOCK_FLAGS \
   (FW_HANDLE_WRITES_PENDING | FW_HANDLE_ALLOW_HALF_OPEN | FW_HANDLE_COUNTED | FW_HANDLE_KEPT_OPEN)
 
-/* What section 2 of docs/protocol.md says of each kind's header. */
+/* What the frame kinds' list says of each kind, by its number. */
 typedef struct {
   const char* name;
   uint32_t min_size;
   uint32_t max_size;
-  uint32_t unit; /* the size is a multiple of this */
-  uint8_t flags; /* those that may be set */
-  uint8_t max_handles;
-  uint8_t has_id;
+  uint32_t unit;
+  uint8_t flags;
+  uint8_t handles;
+  const char* id;
+  uint64_t feature;
+  uint16_t gated;
+  uint8_t may_follow_end;
 } kind_rule_t;
 
-static const kind_rule_t kind_rules[] = {
-    [0] = {"?", 0, 0, 1, 0, 0, 0},
-    [FW_KIND_HELLO] = {"HELLO", FW_HELLO_SIZE, FW_HELLO_MAX_SIZE, 1, 0, 0, 0},
-    [FW_KIND_BATCH] = {"BATCH", 4, 4, 1, 0, 0, 0},
-    [FW_KIND_USER] = {"USER", 0, FW_FRAME_MAX_PAYLOAD, 1,
-                      FW_FLAG_MORE | FW_FLAG_CONTINUED | FW_FLAG_SEGMENT, 1, 1},
-    [FW_KIND_INTERNAL] = {"INTERNAL", 0, FW_FRAME_MAX_PAYLOAD, 1, FW_FLAG_MORE | FW_FLAG_CONTINUED,
-                          1, 1},
-    [FW_KIND_CREDIT] = {"CREDIT", 16, 16, 1, 0, 0, 0},
-    [FW_KIND_LANDED] = {"LANDED", 0, 0, 1, 0, 0, 1},
-    [FW_KIND_TAKEN] = {"TAKEN", PAIR_SIZE, FW_HANDLES_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
-    [FW_KIND_REFUSED] = {"REFUSED", 4, 4, 1, 0, 0, 1},
-    [FW_KIND_RESEND] = {"RESEND", 8, FW_HANDLES_MAX * 8, 8, 0, 0, 0},
-    [FW_KIND_HANDLE_FD] = {"HANDLE_FD", 8, 8, 1, 0, 1, 1},
-    [FW_KIND_WRITES_DONE] = {"WRITES_DONE", 0, 0, 1, FW_FLAG_FAILED, 0, 1},
-    [FW_KIND_COUNTS] = {"COUNTS", PAIR_SIZE, FW_COUNTS_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
-    [FW_KIND_END] = {"END", 0, FW_HANDLES_MAX* PAIR_SIZE, PAIR_SIZE, 0, 0, 0},
-    [FW_KIND_SEGMENT] = {"SEGMENT", 8, 8, 1, 0, 1, 1},
-    [FW_KIND_MAPPED] = {"MAPPED", 0, 0, 1, FW_FLAG_REFUSED, 0, 1},
-    [FW_KIND_SEEN] = {"SEEN", 0, 0, 1, 0, 0, 1},
-    [FW_KIND_RELEASED] = {"RELEASED", 8, FW_SEGMENTS_MAX * 8, 8, 0, 0, 0},
-    [FW_KIND_UNMAP] = {"UNMAP", 0, 0, 1, 0, 0, 1},
-    [FW_KIND_SLOT] = {"SLOT", 0, 0, 1, 0, 1, 0},
-    [FW_KIND_FINISHING] = {"FINISHING", 8, 8, 1, 0, 0, 0},
-};
+enum { NO_FD, MAY_FD, ONE_FD };
+enum { NO, YES };
+#define EVERY 256 /* beside the flags of a header, which are 8 bits */
 
-#define N_KINDS (sizeof(kind_rules) / sizeof(kind_rules[0]))
+static const char no_id[] = "no id";
+static const char if_fd[] = "an id with a descriptor";
+#define NO_ID no_id
+#define IF_FD if_fd
+
+#define RULE(name, number, min, max, unit, flags, handles, id, feature, gated, end) \
+  [number] = {#name, min, max, unit, flags, handles, id, feature, gated, end},
+static const kind_rule_t kind_rules[FW_N_KINDS] = {[0] = {.name = "?", .id = NO_ID},
+                                                   FW_FRAME_KINDS(RULE)};
 
 static int is_known(uint8_t kind) {
-  return kind > 0 && kind < N_KINDS && kind_rules[kind].name != NULL;
+  return kind > 0 && kind < FW_N_KINDS && kind_rules[kind].name != NULL;
 }
 
 void fw_put_u16(uint8_t* bytes, uint16_t value) {
@@ -106,23 +95,38 @@ static const char* check_message(const fw_frame_t* frame) {
     if (frame->handles > 0) return "handles";
     if (frame->size != FW_SEGMENT_REF_SIZE) return "size";
   }
-  if (frame->handles == 0 && frame->id != 0) return "reserved";
-  if (frame->handles == 1 && frame->id == 0) return "handle-id";
   return NULL;
 }
 
+static const char* check_id(const kind_rule_t* rule, const fw_frame_t* frame) {
+  int has_id = frame->id != 0;
+  if (rule->id == NO_ID) return has_id ? "reserved" : NULL;
+  if (rule->id != IF_FD) return has_id ? NULL : rule->id;
+  if (has_id == (frame->handles == 1)) return NULL;
+  return has_id ? "reserved" : "handle-id";
+}
+
 const char* fw_frame_check(const fw_frame_t* frame) {
+  const char* broken;
   if (!is_known(frame->kind)) return "kind";
   const kind_rule_t* rule = &kind_rules[frame->kind];
   if (frame->size < rule->min_size || frame->size > rule->max_size) return "size";
   if (frame->size % rule->unit != 0) return "size";
   if (frame->flags & ~rule->flags) return "reserved";
-  if (frame->handles > rule->max_handles) return "handles";
-  if (!rule->has_id && frame->id != 0) return "reserved";
-  if (fw_frame_is_message(frame)) return check_message(frame);
-  if (frame->encoding != 0) return "reserved";
-  if (rule->has_id && frame->id == 0) return frame->kind >= FW_KIND_SEGMENT ? "segment" : "ledger";
-  if (rule->max_handles == 1 && frame->handles != 1) return "handles";
+  if (frame->handles > (rule->handles == NO_FD ? 0 : 1)) return "handles";
+  if (fw_frame_is_message(frame)) broken = check_message(frame);
+  else broken = frame->encoding != 0 ? "reserved" : NULL;
+  if (broken == NULL) broken = check_id(rule, frame);
+  if (broken != NULL) return broken;
+  return rule->handles == ONE_FD && frame->handles != 1 ? "handles" : NULL;
+}
+
+const char* fw_frame_admit(const fw_frame_t* frame, const fw_stream_state_t* state) {
+  const kind_rule_t* rule = &kind_rules[frame->kind];
+  int is_gated = ((frame->flags | EVERY) & rule->gated) != 0;
+  if ((frame->kind == FW_KIND_HELLO) == state->hello_seen) return "hello-first";
+  if (state->peer_ended && !rule->may_follow_end) return "after-end";
+  if (is_gated && (state->features & rule->feature) == 0) return "feature";
   return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../forkwire.h"
+#include "frame_kinds.h"
 #include "segment.h"
 
 #define FW_FRAME_HEADER_SIZE 16
@@ -24,29 +25,9 @@
 #define FW_COUNTS_MAX 1024
 #define FW_WRITES_MAX 4096
 
-typedef enum {
-  FW_KIND_HELLO = 1,
-  FW_KIND_BATCH = 2,
-  FW_KIND_USER = 3,
-  FW_KIND_INTERNAL = 4,
-  FW_KIND_CREDIT = 5,
-  FW_KIND_LANDED = 6,
-  FW_KIND_TAKEN = 7,
-  FW_KIND_REFUSED = 8,
-  FW_KIND_RESEND = 9,
-  FW_KIND_HANDLE_FD = 10,
-  FW_KIND_WRITES_DONE = 11,
-  FW_KIND_COUNTS = 12,
-  FW_KIND_END = 13,
-  FW_KIND_SEGMENT = 14,
-  FW_KIND_MAPPED = 15,
-  FW_KIND_SEEN = 16,
-  FW_KIND_RELEASED = 17,
-  FW_KIND_UNMAP = 18,
-  FW_KIND_SLOT = 19,
-  /* 20 to 23: kept for what is designed and not built */
-  FW_KIND_FINISHING = 24
-} fw_kind_t;
+#define FW_KIND_ENTRY(name, number, ...) FW_KIND_##name = number,
+typedef enum { FW_FRAME_KINDS(FW_KIND_ENTRY) FW_N_KINDS } fw_kind_t;
+#undef FW_KIND_ENTRY
 
 #define FW_FLAG_MORE 1
 #define FW_FLAG_CONTINUED 2
@@ -109,6 +90,16 @@ void fw_frame_encode(uint8_t bytes[FW_FRAME_HEADER_SIZE], const fw_frame_t* fram
 void fw_frame_decode(const uint8_t bytes[FW_FRAME_HEADER_SIZE], fw_frame_t* ret_frame);
 /* Everything that can be said of a header by itself: NULL, or the name of the broken rule. */
 const char* fw_frame_check(const fw_frame_t* frame);
+
+/* What a reader knows of the stream before a frame. */
+typedef struct fw_stream_state_s {
+  uint64_t features; /* in use: both ends said in HELLO that they have them */
+  int hello_seen;
+  int peer_ended; /* END came */
+} fw_stream_state_t;
+
+/* Whether a frame with a right header may come at this place of the stream: NULL, or the rule. */
+const char* fw_frame_admit(const fw_frame_t* frame, const fw_stream_state_t* state);
 
 void fw_hello_encode(uint8_t bytes[FW_HELLO_SIZE], const fw_hello_t* hello);
 /* NULL, or the name of the broken rule. */

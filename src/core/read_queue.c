@@ -384,8 +384,7 @@ static int grow(fw_inbound_t* message, size_t size) {
   return 0;
 }
 
-/* Takes the next descriptor of the current set. NULL or the rule. */
-static const char* claim(fw_read_queue_t* queue, int* ret_fd) {
+const char* fw_read_queue_claim(fw_read_queue_t* queue, int* ret_fd) {
   const char* rule = fw_fd_set_claim(&queue->set, ret_fd);
   if (rule == NULL && !queue->set.present && queue->waiting_set.present) {
     queue->set = queue->waiting_set;
@@ -402,7 +401,7 @@ static const char* receive_handle(fw_read_queue_t* queue, fw_lane_t which, const
   const char* rule = fw_block_decode(bytes, &message->block);
   if (rule != NULL) return rule;
   if (message->block.buffered > message->total - FW_BLOCK_SIZE) return "handle-block";
-  rule = claim(queue, &fd);
+  rule = fw_read_queue_claim(queue, &fd);
   if (rule != NULL) return rule;
   rule = fw_ledger_receive(queue->ledger, which, frame->id, &message->block, &fd, &refused);
   if (rule != NULL) return rule;
@@ -451,7 +450,6 @@ static size_t needed_prefix(const fw_frame_t* frame) {
 static const char* check_sequence(fw_read_queue_t* queue, const fw_frame_t* frame) {
   fw_lane_in_t* lane = &queue->lanes[fw_frame_lane(frame)];
   int continued = (frame->flags & FW_FLAG_CONTINUED) != 0;
-  if (queue->peer_ended) return "after-end";
   if (continued != lane->is_partial) return "sequence";
   if (continued && frame->encoding != lane->partial.encoding) return "sequence";
   if (frame->size < needed_prefix(frame)) return frame->handles > 0 ? "handle-block" : "total";
@@ -571,73 +569,11 @@ static int read_message_frame(fw_read_queue_t* queue, const fw_frame_t* frame, c
   return queue->streaming_left > 0 ? 0 : end_streaming(queue);
 }
 
-static const char* check_control(const fw_read_queue_t* queue, const fw_frame_t* frame) {
-  if (!queue->peer_ended) return NULL;
-  switch (frame->kind) {
-    case FW_KIND_LANDED:
-    case FW_KIND_RESEND:
-    case FW_KIND_BATCH:
-    case FW_KIND_HANDLE_FD:
-    case FW_KIND_WRITES_DONE:
-    case FW_KIND_CREDIT:
-      return NULL;
-    default:
-      return "after-end";
-  }
-}
-
-static const char* read_handle_fd(fw_read_queue_t* queue, const fw_frame_t* frame,
-                                  const uint8_t* payload) {
-  int fd = -1;
-  const char* rule = claim(queue, &fd);
-  if (rule != NULL) return rule;
-  if (queue->dropping && fw_ledger_find(queue->ledger, frame->id) == NULL) {
-    fw_fd_close(&fd); /* what it was for is gone */
-    return NULL;
-  }
-  rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);
-  if (rule == NULL) fw_read_queue_release_held(queue);
-  return rule;
-}
-
-static const char* read_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
-                                const uint8_t* payload) {
-  int fd = -1;
-  const char* rule = claim(queue, &fd);
-  if (rule == NULL && !queue->dropping)
-    rule = fw_segment_map_add(&queue->segments, frame->id, fw_get_u64(payload), fd);
-  fw_fd_close(&fd);
-  return rule;
-}
-
-static const char* read_slot(fw_read_queue_t* queue) {
-  int fd = -1;
-  const char* rule = claim(queue, &fd);
-  if (rule == NULL && queue->has_slot) rule = "slot";
-  if (rule == NULL && !queue->dropping) fw_slot_map(&queue->slot, fd);
-  queue->has_slot = 1;
-  fw_fd_close(&fd);
-  return rule;
-}
-
-static const char* dispatch_control(fw_read_queue_t* queue, const fw_frame_t* frame,
-                                    const uint8_t* payload) {
-  const char* rule = check_control(queue, frame);
-  if (rule != NULL) return rule;
-  if (frame->kind == FW_KIND_BATCH) return fw_fd_set_announce(&queue->set, fw_get_u32(payload));
-  if (frame->kind == FW_KIND_HANDLE_FD) rule = read_handle_fd(queue, frame, payload);
-  else if (frame->kind == FW_KIND_SEGMENT) rule = read_segment(queue, frame, payload);
-  else if (frame->kind == FW_KIND_SLOT) rule = read_slot(queue);
-  else if (frame->kind == FW_KIND_UNMAP && !queue->dropping)
-    rule = fw_segment_map_remove(&queue->segments, frame->id);
-  if (rule != NULL) return rule;
-  return queue->callbacks.on_control(queue->data, frame, payload);
-}
-
 static int read_control_frame(fw_read_queue_t* queue, const fw_frame_t* frame, const char** rule) {
   size_t size = FW_FRAME_HEADER_SIZE + frame->size;
   if (fw_buffer_size(&queue->in) < size) return 1;
-  *rule = dispatch_control(queue, frame, fw_buffer_bytes(&queue->in) + FW_FRAME_HEADER_SIZE);
+  const uint8_t* payload = fw_buffer_bytes(&queue->in) + FW_FRAME_HEADER_SIZE;
+  *rule = queue->callbacks.on_control(queue->data, frame, payload);
   if (*rule == NULL) fw_buffer_consume(&queue->in, size);
   return 0;
 }
@@ -649,14 +585,14 @@ static int read_frame(fw_read_queue_t* queue) {
   fw_frame_decode(fw_buffer_bytes(&queue->in), &frame);
   const char* rule = fw_frame_check(&frame);
   if (rule != NULL) return violate(queue, &frame, rule, frame.size);
-  if ((frame.kind == FW_KIND_HELLO) == queue->hello_seen)
-    return violate(queue, &frame, "hello-first", frame.kind);
+  rule = fw_frame_admit(&frame, &queue->stream);
+  if (rule != NULL) return violate(queue, &frame, rule, frame.kind);
   int status = fw_frame_is_message(&frame) ? read_message_frame(queue, &frame, &rule)
                                            : read_control_frame(queue, &frame, &rule);
   if (rule != NULL) return violate(queue, &frame, rule, frame.id);
   if (status != 0) return status;
   if (queue->callbacks.on_frame != NULL) queue->callbacks.on_frame(queue->data, &frame);
-  queue->hello_seen = 1;
+  queue->stream.hello_seen = 1;
   queue->offset += FW_FRAME_HEADER_SIZE + frame.size;
   return 0;
 }

@@ -54,7 +54,8 @@ typedef struct fw_lane_in_s {
 
 typedef struct fw_read_callbacks_s {
   void (*on_message)(void* data, const fw_message_t* message);
-  /* NULL or the broken rule. The payload is complete; BATCH and HANDLE_FD's descriptor are seen to. */
+  /* A control frame that may come here: its payload is complete, its descriptor is to be claimed.
+   * NULL or the broken rule. */
   const char* (*on_control)(void* data, const fw_frame_t* frame, const uint8_t* payload);
   /* RELEASED is due, though nothing was read. */
   void (*on_released)(void* data);
@@ -78,12 +79,11 @@ typedef struct fw_read_queue_s {
   uint64_t offset; /* of the next frame in the stream */
   uint64_t max_message_size;
   uint32_t refused_encodings; /* 1 << fw_encoding_t */
-  int hello_seen;
-  int has_slot;    /* the peer offered one */
-  int peer_ended;  /* set by the owner at END */
-  int dropping;    /* messages are credited and dropped */
-  uint64_t n_held; /* in all */
-  int is_paused;   /* complete messages are held, whatever they came with */
+  fw_stream_state_t stream;   /* the owner sets what HELLO and END say */
+  int has_slot;               /* the peer offered one */
+  int dropping;               /* messages are credited and dropped */
+  uint64_t n_held;            /* in all */
+  int is_paused;              /* complete messages are held, whatever they came with */
   fw_violation_t violation;
 } fw_read_queue_t;
 
@@ -96,6 +96,9 @@ size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]);
 /* `size` bytes were put there, and `set` came with them: it is taken over, and empty afterwards. Handles whatever
  * is complete. 0, UV_EPROTO (queue->violation says why) or UV_ENOMEM. */
 int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set);
+/* The descriptor of a control frame that owns one: *ret_fd is the caller's then, -1 when it was cut
+ * off. NULL or the rule. */
+const char* fw_read_queue_claim(fw_read_queue_t* queue, int* ret_fd);
 /* Reports messages whose missing descriptor came, or which were refused, or which came while `is_paused` was set. */
 void fw_read_queue_release_held(fw_read_queue_t* queue);
 /* No descriptor is free, and some are held by messages behind the missing one, which nobody can take before that: up to

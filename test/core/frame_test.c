@@ -290,6 +290,49 @@ static void ids_ascend_and_are_not_0(void) {
   }
 }
 
+/* Every kind that is not of version 1's core, and every flag of such a one, needs its feature. */
+static void what_needs_a_feature_is_not_admitted_without_it(void) {
+  static const struct {
+    uint64_t feature;
+    fw_frame_t frame;
+  } gated[] = {
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_SEGMENT}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_MAPPED}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_MAPPED, .flags = FW_FLAG_REFUSED}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_SEEN}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_RELEASED}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_UNMAP}},
+      {FW_FEATURE_SEGMENTS, {.kind = FW_KIND_USER, .flags = FW_FLAG_SEGMENT}},
+      {FW_FEATURE_SLOTS, {.kind = FW_KIND_SLOT}},
+      {FW_FEATURE_FINISHING, {.kind = FW_KIND_FINISHING}},
+  };
+  for (size_t i = 0; i < N_ITEMS(gated); i++) {
+    fw_stream_state_t state = {.hello_seen = 1};
+    CHECK_RULE(fw_frame_admit(&gated[i].frame, &state), "feature");
+    state.features = ~gated[i].feature;
+    CHECK_RULE(fw_frame_admit(&gated[i].frame, &state), "feature");
+    state.features = gated[i].feature;
+    CHECK_RULE(fw_frame_admit(&gated[i].frame, &state), NULL);
+    state.peer_ended = 1;
+    CHECK_RULE(fw_frame_admit(&gated[i].frame, &state), "after-end");
+  }
+}
+
+static void what_needs_no_feature_is_admitted_where_it_may_come(void) {
+  static const uint8_t behind_end[] = {FW_KIND_BATCH,  FW_KIND_CREDIT,    FW_KIND_LANDED,
+                                       FW_KIND_RESEND, FW_KIND_HANDLE_FD, FW_KIND_WRITES_DONE};
+  for (uint8_t kind = FW_KIND_BATCH; kind <= FW_KIND_END; kind++) {
+    fw_frame_t frame = {.kind = kind};
+    fw_stream_state_t state = {0};
+    CHECK_RULE(fw_frame_admit(&frame, &state), "hello-first");
+    state.hello_seen = 1;
+    CHECK_RULE(fw_frame_admit(&frame, &state), NULL);
+    state.peer_ended = 1;
+    int may_follow = memchr(behind_end, kind, sizeof(behind_end)) != NULL;
+    CHECK_RULE(fw_frame_admit(&frame, &state), may_follow ? NULL : "after-end");
+  }
+}
+
 int main(void) {
   RUN(integers_are_little_endian);
   RUN(a_header_lies_as_the_protocol_says);
@@ -306,5 +349,7 @@ int main(void) {
   RUN(a_flag_that_is_not_defined_is_found);
   RUN(ranges_ascend_and_do_not_touch_0);
   RUN(ids_ascend_and_are_not_0);
+  RUN(what_needs_a_feature_is_not_admitted_without_it);
+  RUN(what_needs_no_feature_is_admitted_where_it_may_come);
   return check_done();
 }

@@ -343,7 +343,7 @@ static const char* rule_for_offer(int is_fast) {
 
 static void a_second_one_and_one_that_nobody_wants_are_violations(void) {
   CHECK_RULE(rule_for_offer(1), "slot");
-  CHECK_RULE(rule_for_offer(0), "slot");
+  CHECK_RULE(rule_for_offer(0), "feature");
 }
 
 /* ------------------------------------------------------------ two processes */

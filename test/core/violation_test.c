@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include "end.h"
+#include "memory.h"
 #include "wire.h"
 
 #define N_ITEMS(table) (sizeof(table) / sizeof((table)[0]))
@@ -767,6 +768,105 @@ static void little_may_follow_end(void) {
   check_rows(rows, N_ITEMS(rows));
 }
 
+/* ----------------------------------------------------------------- features */
+
+/* A frame of every kind and flag that needs a feature, with a descriptor where it owns one. */
+static void gated_frame(wire_t* wire, int i) {
+  if (i == 0 || i == 1) wire_set(wire, 1);
+  switch (i) {
+    case 0:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_SEGMENT, .handles = 1, .id = 1, .size = 8});
+      wire_u64(wire, 65536);
+      break;
+    case 1:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_SLOT, .handles = 1});
+      break;
+    case 2:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_USER,
+                                     .encoding = FW_ENCODING_LATIN1,
+                                     .flags = FW_FLAG_SEGMENT,
+                                     .size = FW_SEGMENT_REF_SIZE});
+      wire_u64(wire, 1);
+      wire_u64(wire, 10);
+      break;
+    case 3:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_RELEASED, .size = 8});
+      wire_u64(wire, 1);
+      break;
+    case 4:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_MAPPED, .id = 1});
+      break;
+    case 5:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_SEEN, .id = 1});
+      break;
+    case 6:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_FINISHING, .size = 8});
+      wire_u64(wire, FW_USER_CREDIT + 1);
+      break;
+    default:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_UNMAP, .id = 1});
+  }
+}
+
+#define N_GATED 8
+#define ALL (FW_FEATURE_SEGMENTS | FW_FEATURE_SLOTS | FW_FEATURE_FINISHING)
+#define NONE (FW_DISABLE_SEGMENTS | FW_DISABLE_SLOTS | FW_DISABLE_FINISHING)
+
+static uint64_t feature_of(int i) {
+  if (i == 1) return FW_FEATURE_SLOTS;
+  return i == 6 ? FW_FEATURE_FINISHING : FW_FEATURE_SEGMENTS;
+}
+
+static uint32_t switch_of(int i) {
+  if (i == 1) return FW_DISABLE_SLOTS;
+  return i == 6 ? FW_DISABLE_FINISHING : FW_DISABLE_SEGMENTS;
+}
+
+static int n_maps(void) {
+  char line[512];
+  int count = 0;
+  FILE* maps = fopen("/proc/self/maps", "r");
+  CHECK(maps != NULL);
+  while (fgets(line, sizeof(line), maps) != NULL) count += strstr(line, "memfd:test") != NULL;
+  fclose(maps);
+  return count;
+}
+
+static void check_gated(int i, uint64_t said, uint32_t disabled, int low_latency, size_t step) {
+  int fds[2];
+  wire_t wire;
+  int memory = memory_of(i == 1 ? FW_SLOT_SIZE : 65536, ALL_SEALS);
+  wire_init(&wire, memory);
+  wire_hello_with(&wire, said);
+  gated_frame(&wire, i);
+  CHECK_EQUAL(fw_socketpair(fds), 0);
+  end_t* end = end_new_mute(fds[1]);
+  end->channel->options.disabled = disabled;
+  end->channel->options.low_latency = low_latency;
+  CHECK_EQUAL(feed(end, &wire, fds[0], step), UV_EPROTO);
+  CHECK_RULE(end->channel->in.violation.rule, "feature");
+  CHECK_EQUAL(end->channel->in.segments.count, 0);
+  CHECK_EQUAL(end->n_got, 0);
+  CHECK_EQUAL(n_maps(), 0);
+  end_free(end);
+  close(fds[0]);
+  close(memory);
+  wire_free(&wire);
+}
+
+/* Neither where this end does without the feature nor where the peer does, or both. */
+static void nothing_of_a_feature_that_is_not_in_use_takes_effect(void) {
+  for (int i = 0; i < N_GATED; i++) {
+    for (size_t step = 1; step < 1000; step += 900) {
+      check_gated(i, 0, 0, 1, step);
+      check_gated(i, ALL & ~feature_of(i), 0, 1, step);
+      check_gated(i, ALL, NONE, 1, step);
+      check_gated(i, ALL, switch_of(i), 1, step);
+      if (i == 1) check_gated(i, ALL, 0, 0, step);
+    }
+  }
+}
+
 /* A violation says where it was. */
 static void a_violation_names_frame_and_offset(void) {
   int fds[2];
@@ -800,6 +900,7 @@ int main(void) {
   RUN(sets_and_their_frames_match_one_to_one);
   RUN(what_is_said_of_handles_fits_the_ledger);
   RUN(little_may_follow_end);
+  RUN(nothing_of_a_feature_that_is_not_in_use_takes_effect);
   RUN(a_violation_names_frame_and_offset);
   return check_done();
 }

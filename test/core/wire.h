@@ -62,12 +62,22 @@ static inline void wire_header(wire_t* wire, fw_frame_t frame) {
   wire_bytes(wire, bytes, sizeof(bytes));
 }
 
-static inline void wire_hello(wire_t* wire) {
+static inline void wire_hello_of(wire_t* wire, fw_hello_t hello) {
   uint8_t payload[FW_HELLO_SIZE];
-  fw_hello_t hello = {.min_version = 1, .max_version = 1, .max_message_size = FW_MAX_MESSAGE_SIZE};
   fw_hello_encode(payload, &hello);
   wire_header(wire, (fw_frame_t){.kind = FW_KIND_HELLO, .size = FW_HELLO_SIZE});
   wire_bytes(wire, payload, sizeof(payload));
+}
+
+static inline void wire_hello_with(wire_t* wire, uint64_t features) {
+  wire_hello_of(wire, (fw_hello_t){.min_version = 1,
+                                   .max_version = 1,
+                                   .features = features,
+                                   .max_message_size = FW_MAX_MESSAGE_SIZE});
+}
+
+static inline void wire_hello(wire_t* wire) {
+  wire_hello_with(wire, 0);
 }
 
 /* `n_fds` descriptors leave with the next byte. */

@@ -42,6 +42,8 @@ static void act(uint8_t what);
 static void on_message(void* data, const fw_message_t* message) {
   (void)data;
   check(!is_ended && channel != NULL, "a message after the end");
+  check(!message->is_shared || (channel->in.stream.features & FW_FEATURE_SEGMENTS) != 0,
+        "a message in memory that was not agreed on");
   check(message->size <= channel->options.max_message_size, "a message above its limit");
   touch(message->data, message->size);
   if (channel->options.wire != FW_WIRE_NATIVE) {
@@ -258,6 +260,7 @@ static void read_replies(size_t size) {
 
 static void check_memory(void) {
   if (channel == NULL) return;
+  check_features(&channel->in);
   check(channel->in.in.capacity <= (1 << 19), "the read buffer grows");
   for (int i = 0; i < FW_N_LANES; i++) {
     const fw_inbound_t* partial = &channel->in.lanes[i].partial;
@@ -336,6 +339,7 @@ static void open_channel(uint8_t shape) {
   if (shape & 2) options.max_queue_bytes = 50000;
   if (shape & 4) options.credit_bytes = FW_MIN_CREDIT;
   if (shape & 4) options.credit_handles = 2;
+  if (shape & 4) options.disabled = FW_DISABLE_SEGMENTS;
   if (shape & 8) options.refused_types = 1u << FW_HANDLE_SERVER;
   if (shape & 8) options.refused_encodings = 1u << FW_ENCODING_V8;
   if (shape & 64) options.wire = shape & 128 ? FW_WIRE_NODE_ADVANCED : FW_WIRE_NODE_JSON;
@@ -357,7 +361,7 @@ static void begin(uint8_t shape) {
   is_ended = is_ending_told = is_violated = holds = is_exiting = n_waits = 0;
   n_ids = n_tokens = n_claims = 0;
   open_channel(shape);
-  if (!(shape & 80)) put_hello();
+  if (!(shape & 80)) put_hello(shape & 3);
   if (shape & 64) put("{}\n", 3);
 }
 

@@ -101,9 +101,12 @@ static void put_u64(uint64_t value) {
   put(bytes, sizeof(bytes));
 }
 
-static void put_hello(void) {
+static void put_hello(uint64_t features) {
   uint8_t bytes[FW_HELLO_SIZE];
-  fw_hello_t hello = {.min_version = 1, .max_version = 1, .max_message_size = 1 << 20};
+  fw_hello_t hello = {.min_version = 1,
+                      .max_version = 1,
+                      .features = features,
+                      .max_message_size = FW_MAX_MESSAGE_SIZE};
   fw_hello_encode(bytes, &hello);
   put_header((fw_frame_t){.kind = FW_KIND_HELLO, .size = FW_HELLO_SIZE});
   put(bytes, sizeof(bytes));
@@ -111,10 +114,10 @@ static void put_hello(void) {
 
 /* A frame whose fields are the input's, mostly such as are allowed. */
 static void put_frame(void) {
-  fw_frame_t frame = {.kind = next_byte() % 15};
+  fw_frame_t frame = {.kind = next_byte() % (FW_N_KINDS + 1)};
   uint8_t shape = next_byte();
   frame.size = next_byte() * (shape & 64 ? 300u : 1u);
-  frame.flags = shape & 3;
+  frame.flags = shape & 128 ? FW_FLAG_SEGMENT : shape & 3;
   if (shape & 4) frame.id = next_byte();
   if (shape & 8) frame.handles = 1;
   if (shape & 16) frame.encoding = 1 + (shape >> 5) % 6;
@@ -134,9 +137,34 @@ static void put_numbers(void) {
     put_u64(kind == FW_KIND_CREDIT ? (uint64_t)next_byte() << 22 : next_byte());
 }
 
+/* A right frame of shared memory, whether that is in use or not. */
+static void put_gated(uint8_t shape) {
+  static const fw_frame_t frames[] = {
+      {.kind = FW_KIND_SEGMENT, .size = 8, .handles = 1},
+      {.kind = FW_KIND_SLOT, .handles = 1},
+      {.kind = FW_KIND_USER, .flags = FW_FLAG_SEGMENT, .encoding = 1, .size = 16},
+      {.kind = FW_KIND_RELEASED, .size = 8},
+      {.kind = FW_KIND_MAPPED},
+      {.kind = FW_KIND_SEEN},
+      {.kind = FW_KIND_UNMAP},
+      {.kind = FW_KIND_FINISHING, .size = 8},
+  };
+  fw_frame_t frame = frames[shape % (sizeof(frames) / sizeof(frames[0]))];
+  int has_id = frame.size == 0 ? frame.kind != FW_KIND_SLOT : frame.kind == FW_KIND_SEGMENT;
+  if (has_id) frame.id = 1 + (shape >> 3) % 4;
+  put_header(frame);
+  if (frame.size > 0) put_u64(1 + (shape >> 3) % 4);
+  if (frame.size > 8) put_u64(next_byte());
+}
+
 static void put_id(void) {
   static const uint8_t with_id[] = {FW_KIND_LANDED, FW_KIND_REFUSED, FW_KIND_WRITES_DONE};
-  uint8_t kind = with_id[next_byte() % 3];
+  uint8_t shape = next_byte();
+  if (shape & 128) {
+    put_gated(shape & 127);
+    return;
+  }
+  uint8_t kind = with_id[shape % 3];
   put_header(
       (fw_frame_t){.kind = kind, .size = kind == FW_KIND_REFUSED ? 4 : 0, .id = next_byte()});
   if (kind == FW_KIND_REFUSED) put("\1\0\0\0", 4);
@@ -241,6 +269,17 @@ static void peer_step(uint8_t what) {
     default:
       attach();
   }
+}
+
+/* Nothing of a feature that is not in use has an effect. */
+static inline void check_features(const fw_read_queue_t* queue) {
+  uint64_t features = queue->stream.features;
+  const fw_segment_map_t* map = &queue->segments;
+  if ((features & FW_FEATURE_SEGMENTS) == 0)
+    check(map->last_id == 0 && map->n_seen == 0, "shared memory that was not agreed on");
+  if ((features & FW_FEATURE_SLOTS) == 0)
+    check(!queue->has_slot && queue->slot.segment.memory == NULL, "a slot that nobody asked for");
+  check(map->bytes <= map->max_bytes, "more shared memory than this end allows");
 }
 
 #endif

@@ -80,10 +80,12 @@ static fw_buffer_t empty(fw_buffer_t buffer) {
   return buffer;
 }
 
-static void open_channel(void) {
+static void open_channel(uint8_t shape) {
   static const fw_read_callbacks_t reads = {.on_message = on_message,
                                             .on_control = fw__control_read};
   memset(&channel, 0, sizeof(channel));
+  channel.options.disabled = shape & 16 ? FW_DISABLE_SEGMENTS : 0;
+  channel.options.low_latency = (shape & 32) != 0;
   channel.callbacks.on_counts = on_counts;
   channel.callbacks.on_writes_done = on_writes_done;
   channel.callbacks.on_hello = on_hello;
@@ -133,6 +135,7 @@ static void send_handles(int count) {
 /* ----------------------------------------------------------------- feeding */
 
 static void check_memory(void) {
+  check_features(&channel.in);
   check(channel.in.in.capacity <= (1 << 19), "the read buffer grows");
   for (int i = 0; i < FW_N_LANES; i++) {
     const fw_inbound_t* partial = &channel.in.lanes[i].partial;
@@ -234,9 +237,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   peer_begin();
   input = (input_t){bytes, size};
   uint8_t shape = next_byte();
-  open_channel();
+  open_channel(shape);
   if (shape & 1) send_handles(shape >> 5);
-  if (!(shape & 2)) put_hello();
+  if (!(shape & 2)) put_hello(shape >> 6);
   if (shape & 4) limit();
   int status = 0;
   while (status == 0 && input.size > 0) status = operate();

@@ -39,9 +39,13 @@ function recordEnd(child) {
 
 const server = net.createServer();
 
+/** A slot is had only where it was asked for. */
+const isOfSlot = (name) => name.startsWith('slot: ');
+
 /** Breaks a rule in a peer that was sent the server. */
 async function breakParent(name, listens) {
-  const { child, peer } = forkRawPeer({ script, args });
+  const latency = isOfSlot(name) ? 'low' : undefined;
+  const { child, peer } = forkRawPeer({ script, args, latency });
   const events = recordEnd(child);
   if (listens) child.on('message', (_, handle) => handle?.destroy());
   child.send('mine', server);
@@ -100,7 +104,8 @@ function victim(channel, listens) {
 
 async function breakChild(name, listens) {
   const body = functionArgs(`() => (${victim})(process, ${listens})`);
-  const peer = startRawParent(body, { script, args });
+  const told = isOfSlot(name) ? ['--channel', ':low-latency=1'] : [];
+  const peer = startRawParent(body, { script, args: [...args, ...told] });
   await peer.sees('USER');
   peer.tell('break', { case: name });
   await peer.sees('eof');

@@ -9,7 +9,7 @@ const ROOT = path.join(__dirname, '../..');
 // Who may use whom. A file that is not in a table may not exist in that folder.
 
 const ALONE = [
-  ...['buffer', 'frame', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
+  ...['buffer', 'frame', 'frame_kinds', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
   ...['body', 'segment', 'segment_map', 'segment_pool', 'slot'],
 ];
 const SHARED = [...ALONE, 'forkwire'];
