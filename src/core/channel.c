@@ -413,6 +413,12 @@ static void init_parts(fw_channel_t* channel) {
   channel->peer.max_message_size = FW_MAX_MESSAGE_SIZE;
 }
 
+/* What lies in shared memory may take as much as what comes over the socket. */
+static uint64_t max_segment_bytes(const fw_options_t* options) {
+  uint64_t bytes = options->max_message_size + options->credit_bytes;
+  return bytes < FW_SEGMENT_BYTES_MAX ? bytes : FW_SEGMENT_BYTES_MAX;
+}
+
 static void apply_limits(fw_channel_t* channel) {
   const fw_options_t* options = &channel->options;
   fw_lane_in_t* in = &channel->in.lanes[FW_LANE_USER];
@@ -422,6 +428,7 @@ static void apply_limits(fw_channel_t* channel) {
   channel->out.lanes[FW_LANE_USER].limit = options->credit_bytes;
   channel->ledger.credit[FW_LANE_USER] = options->credit_handles;
   channel->ledger.refused_types = options->refused_types;
+  channel->in.segments.max_bytes = max_segment_bytes(options);
 }
 
 int fw__channel_is_too_large(const fw_channel_t* channel, size_t size) {

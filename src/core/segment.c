@@ -24,16 +24,17 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older ones refuse it */
 #endif
 
-void fw_memory_populate(uint8_t* memory, size_t size) {
+int fw_memory_populate(uint8_t* memory, size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   size_t skipped = (page - (uintptr_t)memory % page) % page; /* whole pages only */
-  if (size < POPULATE_MIN || size < skipped + page) return;
+  if (size < POPULATE_MIN || size < skipped + page) return 0;
   uint8_t* start = memory + skipped;
   size_t length = (size - skipped) / page * page;
 #ifdef MADV_HUGEPAGE
   if (size >= HUGE_MIN) madvise(start, length, MADV_HUGEPAGE);
 #endif
-  madvise(start, length, MADV_POPULATE_WRITE);
+  if (madvise(start, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL) return 0;
+  return -errno;
 }
 
 void fw_segment_unmap(uint8_t* memory, size_t size) {
@@ -43,6 +44,7 @@ void fw_segment_unmap(uint8_t* memory, size_t size) {
 #ifdef MFD_ALLOW_SEALING
 
 #define TMPFS_MAGIC 0x01021994
+#define BLOCK_SIZE 512 /* of st_blocks */
 #define SIZE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 #ifndef MFD_NOEXEC_SEAL
@@ -106,6 +108,7 @@ static int check(int fd, uint64_t size) {
   if (seals < 0 || (seals & SIZE_SEALS) != SIZE_SEALS) return UV_EINVAL;
   if (fstatfs(fd, &system) != 0 || system.f_type != TMPFS_MAGIC) return UV_EINVAL;
   if (fstat(fd, &status) != 0 || (uint64_t)status.st_size != size) return UV_EINVAL;
+  if ((uint64_t)status.st_blocks * BLOCK_SIZE < size) return UV_EINVAL;
   return 0;
 }
 

@@ -17,14 +17,16 @@ int fw_segment_is_supported(void);
  * are the caller's. 0, UV_ENOTSUP, UV_EMFILE, UV_ENOMEM and the like. */
 int fw_segment_create(size_t size, uint8_t** ret_memory, int* ret_fd);
 
-/* Maps what a peer sent; borrows `fd`. Its pages are taken as they are used. UV_EINVAL when it is no memfd of exactly that
- * size, or the peer could still make it shorter: reading would then be a SIGBUS. */
+/* Maps what a peer sent; borrows `fd`. UV_EINVAL when it is no memfd of exactly that size, when the
+ * peer could still make it shorter (reading would then be a SIGBUS), or when the peer has not
+ * allocated all of it: its reader would pay for the holes. */
 int fw_segment_map(int fd, uint64_t size, uint8_t** ret_memory);
 
 void fw_segment_unmap(uint8_t* memory, size_t size);
 
-/* Takes the pages of a range now: in one go that costs a fraction of what a fault for each costs. Best effort, and
- * nothing for ranges that are small. */
-void fw_memory_populate(uint8_t* memory, size_t size);
+/* Takes the pages of a range now: in one go that costs a fraction of what a fault for each costs.
+ * Does nothing for ranges that are small, or where the system cannot. A negative errno means that
+ * there is no memory for some page: using it would end the process. */
+int fw_memory_populate(uint8_t* memory, size_t size);
 
 #endif

@@ -5,6 +5,7 @@
 
 void fw_segment_map_init(fw_segment_map_t* map, void (*on_released)(void* data), void* data) {
   memset(map, 0, sizeof(*map));
+  map->max_bytes = FW_SEGMENT_BYTES_MAX;
   map->on_released = on_released;
   map->data = data;
 }
@@ -34,7 +35,7 @@ static void release(fw_body_t* body);
 /* Whether it could be mapped. */
 static int add(fw_segment_map_t* map, uint64_t id, uint64_t size, int fd) {
   uint8_t* memory;
-  if (fd < 0) return 0;
+  if (fd < 0 || map->bytes + size > map->max_bytes) return 0;
   fw_mapped_t* mapped = calloc(1, sizeof(*mapped));
   if (mapped == NULL) return 0;
   if (fw_segment_map(fd, size, &memory) < 0) {
@@ -75,11 +76,13 @@ const char* fw_segment_map_remove(fw_segment_map_t* map, uint64_t id) {
 
 /* ------------------------------------------------------------------ messages */
 
-/* The peer wrote the pages already, so this takes no memory but that for the tables. */
-static void populate(fw_mapped_t* mapped, size_t size) {
-  if (size <= mapped->populated) return;
-  fw_memory_populate(mapped->memory + mapped->populated, size - mapped->populated);
-  mapped->populated = size;
+/* The peer has allocated the pages, so this takes no memory but that for the tables; unless the
+ * peer has given some of them back meanwhile. What that can cost is bounded by what is mapped. */
+static int populate(fw_mapped_t* mapped, size_t size) {
+  if (size <= mapped->populated) return 0;
+  int status = fw_memory_populate(mapped->memory + mapped->populated, size - mapped->populated);
+  if (status == 0) mapped->populated = size;
+  return status;
 }
 
 const char* fw_segment_map_hold(fw_segment_map_t* map, uint64_t id, uint64_t size,
@@ -88,7 +91,7 @@ const char* fw_segment_map_hold(fw_segment_map_t* map, uint64_t id, uint64_t siz
   if (i < 0 || map->entries[i]->state != FW_MAPPED_FREE) return "segment";
   fw_mapped_t* mapped = map->entries[i];
   if (size == 0 || size > mapped->size) return "segment";
-  populate(mapped, (size_t)size);
+  if (populate(mapped, (size_t)size) < 0) return "segment";
   mapped->state = FW_MAPPED_HELD;
   mapped->number = 0;
   map->n_seen++;

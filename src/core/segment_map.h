@@ -35,6 +35,7 @@ struct fw_segment_map_s {
   size_t count;
   size_t n_released;
   uint64_t bytes;
+  uint64_t max_bytes; /* what this end maps of them; more is refused */
   uint64_t last_id;
   uint64_t answer_id; /* MAPPED is due for it, or 0 */
   int answer_refused;

@@ -316,11 +316,32 @@ static void only_sealed_memory_of_the_right_size_is_mapped(void) {
   CHECK(is_refused(memory_of(4096, ALL_SEALS), 65536));
   CHECK(is_refused(memory_of(65536, ALL_SEALS), 4096));
   CHECK(is_refused(memory_of(0, ALL_SEALS), 4096));
+  CHECK(is_refused(memory_with_hole(65536, 0, ALL_SEALS), 65536));
+  CHECK(is_refused(memory_with_hole(1 << 20, (1 << 20) - 4096, ALL_SEALS), 1 << 20));
   CHECK(is_refused(fcntl(fileno(file), F_DUPFD_CLOEXEC, 0), 4096));
   CHECK(is_refused(fcntl(tcp[0], F_DUPFD_CLOEXEC, 0), 4096));
   fclose(file);
   close(tcp[0]);
   close(tcp[1]);
+}
+
+/* What the peer gives back behind the offer its reader pays for: what is mapped bounds that. */
+static void no_more_is_mapped_than_this_end_allows(void) {
+  begin();
+  map()->max_bytes = 200000;
+  wire.fd = memory_of(65536, ALL_SEALS);
+  for (uint64_t id = 1; id <= 5; id++) {
+    offer(id, 65536);
+    CHECK_EQUAL(feed(), 0);
+    CHECK_EQUAL(map()->answer_refused, id > 3);
+    CHECK_EQUAL(end_flush(b), 0);
+    fw_buffer_consume(&wire.bytes, fw_buffer_size(&wire.bytes));
+    wire.n_sets = 0;
+  }
+  CHECK_EQUAL(map()->count, 3);
+  CHECK(map()->bytes <= map()->max_bytes);
+  close(wire.fd);
+  end();
 }
 
 static const char* broken_rule(void (*build)(void)) {
@@ -433,6 +454,7 @@ int main(void) {
   RUN(a_sender_without_descriptors_uses_the_socket);
   RUN(without_the_feature_nothing_is_offered);
   RUN(only_sealed_memory_of_the_right_size_is_mapped);
+  RUN(no_more_is_mapped_than_this_end_allows);
   RUN(what_breaks_the_rules_is_found);
   return check_done();
 }
