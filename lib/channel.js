@@ -2,7 +2,6 @@
 
 // One channel: everything that happens to it meets here; each part of it has a file of its own.
 
-const { AsyncResource } = require('node:async_hooks');
 const { ClusterWorker, isOfCluster } = require('./cluster-handover');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
@@ -54,7 +53,6 @@ class Channel {
   #gathering;
   #outbox;
   #clusterWorker;
-  #resource = new AsyncResource('FORKWIRE');
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
   #nextToken = 1;
   #peerPid = 0;
@@ -93,7 +91,6 @@ class Channel {
     this.#closeFd = binding.closeFd;
     this.#native = this.#open(binding, fd, state, options);
     if (!isNative) this.#speakToNode(serialization);
-    const runInContext = (method, receiver) => this.#resource.runInAsyncScope(method, receiver);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
     this.#clusterWorker = new ClusterWorker(target);
     this.#inbox = new Inbox(
@@ -102,7 +99,6 @@ class Channel {
       state,
       () => this.#traffic.arrivals,
       this.#clusterWorker,
-      runInContext,
       interpret,
     );
     this.#gathering = new Gathering(this.#native, state);
@@ -145,17 +141,15 @@ class Channel {
     this.#protocol = new NodeProtocol(this.#native, serialization, this.#polls, received);
   }
 
-  /** What the addon calls. */
+  /** What the addon calls, in the async context in which the channel was made. */
   #handler() {
-    const inContext = (method) => (end) => this.#resource.runInAsyncScope(method, this, end);
-    const onBatch = this.#onBatch;
     return {
       onItems: (...items) => this.#inbox.keep(items),
-      onBatch: (events, ...items) => this.#resource.runInAsyncScope(onBatch, this, events, items),
-      onProgress: inContext(this.#onProgress),
-      onTurnWithin: inContext(this.#onTurnWithin),
-      onEnd: inContext(this.#onEnd),
-      onClosed: inContext(() => this.#madeTraffic?.arrivals.giveUpWrites()),
+      onBatch: (events, ...items) => this.#onBatch(events, items),
+      onProgress: () => this.#onProgress(),
+      onTurnWithin: () => this.#onTurnWithin(),
+      onEnd: (end) => this.#onEnd(end),
+      onClosed: () => this.#madeTraffic?.arrivals.giveUpWrites(),
     };
   }
 

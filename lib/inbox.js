@@ -68,7 +68,6 @@ class Inbox {
   #native;
   #arrivals;
   #clusterWorker;
-  #runInContext;
   #interpret;
   #arrived = new Fifo(); // runs with a tick to come for each message
   #kept = []; // items of the batch that is just being read
@@ -85,16 +84,14 @@ class Inbox {
    * @param state Float64Array that is shared with `native`
    * @param arrivals () => what makes objects of handles
    * @param clusterWorker looks at internal messages first
-   * @param runInContext (function, receiver): in the channel's async context, in which receive() is called
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
-  constructor(target, native, state, arrivals, clusterWorker, runInContext, interpret = null) {
+  constructor(target, native, state, arrivals, clusterWorker, interpret = null) {
     this.#target = target;
     this.#native = native;
     this.#state = state;
     this.#arrivals = arrivals;
     this.#clusterWorker = clusterWorker;
-    this.#runInContext = runInContext;
     this.#interpret = interpret;
   }
 
@@ -225,7 +222,7 @@ class Inbox {
     this.#isFlushScheduled = true;
     this.#ticks++;
     this.#hold();
-    this.#runInContext(scheduleFlush, this);
+    nextTick(flushInTick, this);
   }
 
   /** While a tick is to come, this end does not say END. */
@@ -386,10 +383,6 @@ function flushInTick(inbox) {
 /** An uncaught exception. */
 function rethrow(error) {
   throw error;
-}
-
-function scheduleFlush() {
-  nextTick(flushInTick, this);
 }
 
 module.exports = { Inbox };

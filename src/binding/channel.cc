@@ -136,7 +136,7 @@ void Channel::ReadHandler(napi_value handler) {
   for (int i = 0; i < kMethodCount; i++)
     napi_create_reference(env, GetProperty(env, handler, kMethods[i]), 1, &methods_[i]);
   napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, handler, name, &context_);
+  napi_async_init(env, nullptr, name, &context_);
 }
 
 void Channel::DropHandler() {

@@ -7,7 +7,6 @@ const { setImmediate: turn } = require('node:timers/promises');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
 const { killUnnoticed, resume, stop } = require('../helpers/stopped');
-const { itIsBetter } = require('../helpers/subject');
 
 const context = new AsyncLocalStorage();
 
@@ -61,8 +60,7 @@ describe('the async context of fork()', () => {
     assert.equal(context.getStore(), undefined);
   });
 
-  // Stock delivers kept ones in the context of on().
-  itIsBetter('is that of messages that were kept', async () => {
+  it('is that of on() for messages that were kept for it', async () => {
     const sender = context.run('fork', () =>
       forkFunction(() => {
         process.send('kept');
@@ -71,7 +69,7 @@ describe('the async context of fork()', () => {
     );
     await once(sender, 'internalMessage');
     await turn();
-    assert.equal(await storeAt(sender, 'message'), 'fork');
+    assert.equal(await storeAt(sender, 'message'), 'on');
     await exited(sender);
   });
 
