@@ -4,7 +4,8 @@
 // without all of it.
 
 const v8 = require('node:v8');
-const { isArrayBufferView } = require('node:util').types;
+const { Buffer } = require('./primordials');
+const { isArrayBufferView, isUint8Array } = require('node:util').types;
 const { isPlainData, isPlainNumber } = require('./plain-data');
 const { ViewsIn, ViewsOut, goesBeside } = require('./views');
 
@@ -74,9 +75,13 @@ function deserializeWithViews(body) {
   return deserialize(views.value, views);
 }
 
+/** Nothing that only has that prototype, and no Proxy of one, whose traps it would call. */
+const isBuffer = (value) => isUint8Array(value) && Buffer.isBuffer(value);
+
 module.exports = {
   deserialize,
   deserializeWithViews,
+  isBuffer,
   isPlainData,
   isPlainNumber,
   serialize,

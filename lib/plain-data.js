@@ -3,7 +3,9 @@
 // Which values JSON brings across exactly as V8's serializer would: then 'advanced' sends them as JSON, which is several
 // times cheaper. Nothing of the user's runs here: properties are looked at, not read.
 
-const { isProxy } = require('node:util').types;
+const { types } = require('node:util');
+
+const { isProxy } = types;
 
 // Beyond these V8's serializer is as good.
 const MAX_DEPTH = 8;
@@ -12,7 +14,31 @@ const MAX_ELEMENTS = 64;
 const MAX_STRING = 1024;
 
 const { getOwnPropertyDescriptor, getPrototypeOf, keys } = Object;
-const classOf = (object) => Object.prototype.toString.call(object);
+
+/** Kinds of objects that V8 knows by what is in them. Any prototype can be set on them, also that of plain objects. */
+const KINDS = [
+  ArrayBuffer.isView,
+  types.isMap,
+  types.isSet,
+  types.isDate,
+  types.isNativeError,
+  types.isBoxedPrimitive,
+  types.isArgumentsObject,
+  types.isRegExp,
+  types.isAnyArrayBuffer,
+  types.isPromise,
+  types.isWeakMap,
+  types.isWeakSet,
+  types.isMapIterator,
+  types.isSetIterator,
+  types.isGeneratorObject,
+  types.isExternal,
+];
+
+function isOfKind(object) {
+  for (const isKind of KINDS) if (isKind(object)) return true;
+  return false;
+}
 
 /** JSON has no NaN, no Infinity and no -0. */
 const isPlainNumber = (number) => Number.isFinite(number) && !Object.is(number, -0);
@@ -47,7 +73,10 @@ function isPlainProperty(object, key, seen, depth) {
 function isPlainArray(array, seen, depth) {
   if (array.length > MAX_ELEMENTS || getPrototypeOf(array) !== Array.prototype) return false;
   const names = keys(array);
-  return names.length === array.length && arePlain(array, names, seen, depth);
+  if (names.length !== array.length) return false;
+  // Its elements come first: where the last name is that of the last element, none is missing and nothing else is there.
+  if (names.length > 0 && names.at(-1) !== `${names.length - 1}`) return false;
+  return arePlain(array, names, seen, depth);
 }
 
 function arePlain(object, names, seen, depth) {
@@ -64,9 +93,10 @@ function isPlainObject(object, seen, depth) {
   seen.push(object);
   if (Array.isArray(object)) return isPlainArray(object, seen, depth);
   if (getPrototypeOf(object) !== Object.prototype) return false;
-  // Also 'arguments' and errors can have that prototype; V8 refuses them, or knows better.
-  if (classOf(object) !== '[object Object]') return false;
-  return arePlain(object, keys(object), seen, depth);
+  const names = keys(object);
+  // One without properties may be of a kind that is not among those, and V8 refuses most of them.
+  if (names.length === 0 || isOfKind(object)) return false;
+  return arePlain(object, names, seen, depth);
 }
 
 /** Whether JSON.parse(JSON.stringify(value)) equals what V8's serializer makes of it, to the last detail. */

@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { inspect } = require('node:util');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 const { codecs, decode, encodingOf, JSON_TEXT } = require('../../lib/serialization');
@@ -73,6 +74,70 @@ function withGetter(object, key, value) {
   });
 }
 
+/** Objects that V8 knows by what is in them, whatever their prototype is. */
+const KINDS = {
+  Map: () => new Map([[1, 2]]),
+  Set: () => new Set([1]),
+  WeakMap: () => new WeakMap(),
+  WeakSet: () => new WeakSet(),
+  Date: () => new Date(0),
+  RegExp: () => /x/g,
+  Error: () => new TypeError('e'),
+  Promise: () => Promise.resolve(1),
+  Number: () => Object(5),
+  String: () => Object('ab'),
+  Boolean: () => Object(true),
+  BigInt: () => Object(1n),
+  Symbol: () => Object(Symbol('s')),
+  arguments: () => vm.runInThisContext('(function () { return arguments; })(1, 2)'),
+  'strict arguments': () =>
+    vm.runInThisContext('(function () { "use strict"; return arguments; })(1)'),
+  ArrayBuffer: () => new ArrayBuffer(4),
+  SharedArrayBuffer: () => new SharedArrayBuffer(4),
+  DataView: () => new DataView(new ArrayBuffer(4)),
+  Uint8Array: () => new Uint8Array(2),
+  BigInt64Array: () => new BigInt64Array(2),
+  Buffer: () => Buffer.from('ab'),
+  generator: () => (function* generate() {})(),
+  'Map iterator': () => new Map().keys(),
+  'Set iterator': () => new Set().values(),
+};
+
+/** The same, but util.types does not know them. */
+const OTHER_KINDS = {
+  WeakRef: () => new WeakRef({}),
+  FinalizationRegistry: () => new FinalizationRegistry(() => {}),
+  Intl: () => new Intl.NumberFormat('en'),
+  'Array iterator': () => [1].values(),
+  'String iterator': () => 'a'[Symbol.iterator](),
+  'wasm memory': () => new WebAssembly.Memory({ initial: 1 }),
+  URL: () => new URL('http://localhost/'),
+  KeyObject: () => require('node:crypto').createSecretKey(Buffer.from('ab')),
+};
+
+const PROTOTYPES = [Object.prototype, Array.prototype, null, undefined];
+
+/** One of these, with any prototype (undefined: its own), and perhaps with properties of its own. */
+function anyOfKind(random) {
+  const all = { ...KINDS, ...OTHER_KINDS };
+  const names = Object.keys(all);
+  const name = names[random(names.length)];
+  const object = all[name]();
+  const prototype = PROTOTYPES[random(PROTOTYPES.length)];
+  if (prototype !== undefined) Object.setPrototypeOf(object, prototype);
+  if (random(2) === 0 && name in KINDS) object.extra = random(10);
+  if (random(4) === 0) Object.defineProperty(object, Symbol.toStringTag, { value: 'Object' });
+  return object;
+}
+
+/** An array with holes and properties. */
+function oddArray(random) {
+  const array = new Array(random(4));
+  for (let i = random(4); i > 0; i--) array[random(5)] = i;
+  for (let i = random(4); i > 0; i--) array[`name${random(4)}`] = i;
+  return array;
+}
+
 /** Values that JSON would change, or that V8 refuses: one in twelve. */
 function oddValue(random, shared) {
   const makers = [
@@ -105,6 +170,8 @@ function oddValue(random, shared) {
     () => 'x'.repeat(2000),
     () => ODD_NUMBERS[random(ODD_NUMBERS.length)],
     () => Object.setPrototypeOf([1], null),
+    () => anyOfKind(random),
+    () => oddArray(random),
   ];
   return makers[random(makers.length)]();
 }
@@ -176,6 +243,52 @@ describe('plain data', () => {
     if (value === null || typeof value !== 'object') return [];
     return Reflect.ownKeys(value).map((key) => [key, keysOf(value[key])]);
   }
+
+  it('is no object that V8 knows by what is in it, whatever its prototype and properties are', () => {
+    const random = randomSource(7);
+    for (let i = 0; i < 5000; i++) {
+      const message = [{ a: anyOfKind(random) }, [anyOfKind(random)], anyOfKind(random)][i % 3];
+      assert.equal(isPlainData(message), false, `value ${i}: ${inspect(message)}`);
+    }
+  });
+
+  it('is an array only if all its elements are there and nothing else', () => {
+    const random = randomSource(11);
+    let asJson = 0;
+    for (let i = 0; i < 5000; i++) {
+      const message = oddArray(random);
+      if (!isPlainData(message)) continue;
+      asJson++;
+      const { value } = travelled(message);
+      assert.deepStrictEqual(value, cloned(message).value);
+      assert.deepEqual(keysOf(value), keysOf(cloned(message).value));
+    }
+    assert.ok(asJson > 50, `only ${asJson} were plain`);
+  });
+
+  it('calls nothing of the message while it looks at it', () => {
+    let calls = 0;
+    const count = () => {
+      calls++;
+      return 'Object';
+    };
+    const property = { get: count, enumerable: true };
+    const messages = [
+      Object.defineProperty({ a: 1 }, Symbol.toStringTag, property),
+      Object.defineProperty({ a: 1 }, 'b', property),
+      Object.defineProperty([1], '1', property),
+      new Proxy(Buffer.from('ab'), { getPrototypeOf: count, get: count, ownKeys: count }),
+      new Proxy({ a: 1 }, { getPrototypeOf: count, get: count, ownKeys: count }),
+    ];
+    for (const message of messages) isPlainData({ a: message });
+    assert.equal(calls, 0);
+    assert.equal(travelled(messages[3]).error, cloned(messages[3]).error);
+    assert.equal(calls, 0);
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    assert.equal(travelled(proxy).error, cloned(proxy).error);
+    assert.equal(travelled(Object.create(Buffer.prototype)).error, undefined);
+  });
 
   it('is nothing that JSON would change', () => {
     const cycle = {};

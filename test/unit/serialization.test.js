@@ -64,10 +64,10 @@ describe("the codec 'advanced'", () => {
     const long = 'x'.repeat(5000);
     assert.deepEqual(encode(advanced, long), [LATIN1, long]);
     assert.deepEqual(encode(advanced, buffer), [BYTES, buffer]);
-    for (const message of ['x', 1, null, true, {}, { a: [1, { b: null }] }]) {
+    for (const message of ['x', 1, null, true, [], { a: [1, { b: null }] }]) {
       assert.deepEqual(encode(advanced, message), [JSON_TEXT, JSON.stringify(message)]);
     }
-    for (const message of [-0, Number.NaN, [buffer], new Uint8Array(1), new Map()]) {
+    for (const message of [-0, Number.NaN, {}, [buffer], new Uint8Array(1), new Map()]) {
       assert.equal(encode(advanced, message)[0], V8_VALUE);
     }
   });
