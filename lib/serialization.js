@@ -48,8 +48,8 @@ function jsonPayload(message) {
 
 function advancedPayload(message) {
   if (typeof message === 'string') return stringPayload(message);
-  if (Buffer.isBuffer(message)) return message;
-  const { isPlainData, isPlainNumber, serializeWithViews } = loadAdvanced();
+  const { isBuffer, isPlainData, isPlainNumber, serializeWithViews } = loadAdvanced();
+  if (isBuffer(message)) return message;
   if (typeof message === 'number' && hasTexts && isPlainNumber(message)) return `${message}`;
   if (hasPlainData && isPlainData(message)) return JSONStringify(message);
   return serializeWithViews(message);
@@ -99,6 +99,16 @@ function tooLong() {
   throw new TypeError('the text is too long for a string');
 }
 
+const OWNED_FROM = 65_536; // bytes, as kKeepFrom in src/binding/bodies.cc
+
+/** Bytes that lie where they arrived may go to other threads, as in stock: Node marks memory of an addon as not transferable,
+ * but not what transfer() (22) makes of it. */
+function transferable(bytes) {
+  const { buffer } = bytes;
+  if (bytes.length < OWNED_FROM || buffer.transfer === undefined) return bytes;
+  return Buffer.from(buffer.transfer());
+}
+
 /** The message of a payload that came alone. Throws when it cannot be decoded. */
 function decode(encoding, payload) {
   if (payload === undefined) return blaming(tooLong);
@@ -108,13 +118,13 @@ function decode(encoding, payload) {
     case V8_VALUE:
       return blaming(loadAdvanced().deserialize, payload);
     case VIEWS:
-      return blaming(loadAdvanced().deserializeWithViews, payload);
+      return blaming(loadAdvanced().deserializeWithViews, transferable(payload));
     case LATIN1: // long texts come as bytes
       return typeof payload === 'string' ? payload : payload.toString('latin1');
     case UTF16:
       return typeof payload === 'string' ? payload : payload.toString('utf16le');
     default:
-      return payload;
+      return transferable(payload);
   }
 }
 

@@ -110,7 +110,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info), environment_(static_cast<Environment*>(info.Data())) {
   options_.Read(info.Env(), info[3]);
-  batches_.Configure(options_.joins, options_.keeps_bodies);
+  batches_.Configure(options_.joins, options_.keeps_bodies && IsMainThread());
   ReadHandler(info[1]);
   // So it stays while the Worker is being terminated: the descriptor is still the environment's.
   int status = UV_ECANCELED;
@@ -137,6 +137,14 @@ void Channel::ReadHandler(napi_value handler) {
     napi_create_reference(env, GetProperty(env, handler, kMethods[i]), 1, &methods_[i]);
   napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
   napi_async_init(env, nullptr, name, &context_);
+}
+
+// Memory of ours is handed out only here: JavaScript can pass an ArrayBuffer on to another thread (transfer() makes one that may
+// be), and Node frees what the addon owns when the environment ends that got it first. That of the main thread ends last.
+bool Channel::IsMainThread() const {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(Env(), &loop);
+  return loop == uv_default_loop();
 }
 
 void Channel::DropHandler() {

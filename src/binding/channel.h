@@ -69,6 +69,7 @@ private:
 
   void ReadHandler(napi_value handler);
   void DropHandler();
+  bool IsMainThread() const;
   int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.

@@ -78,7 +78,7 @@ function giveAway(subject, size) {
     parentPort.on('message', (memories) => {
       const wrong = memories.filter((each) => !new Uint8Array(each).every((byte) => byte === 5));
       parentPort.postMessage([memories.length, wrong.length]);
-      for (;;) memories.forEach((each) => new Uint8Array(each).fill(6));
+      for (;;) for (const each of memories) new Uint8Array(each).fill(6);
     });
     return;
   }
