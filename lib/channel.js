@@ -29,10 +29,6 @@ const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
 const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5, ENDING: 6, NACK: 7 };
 const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 
-const UV_EPIPE = -32;
-const UV_EMSGSIZE = -90;
-const UV_ENOBUFS = -105;
-
 let loadedHandles;
 
 /** What handles need: most channels carry none. The file was read before: see spawn.js and loader.js. */
@@ -240,18 +236,17 @@ class Channel {
     }
     this.#outbox.add(lane, callback, travel?.token);
     if (!hasCallback && this.#outbox.isBroken)
-      this.#complain(errors.errnoError(UV_EPIPE, 'write'), message, options);
+      this.#complain(errors.errnoError(errors.errnoOf('EPIPE'), 'write'), message, options);
   }
 
   #refused(status, message, options, callback) {
-    if (status === UV_EMSGSIZE) {
+    if (errors.isErrno(status, 'EMSGSIZE')) {
       throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     }
     if (options.swallowErrors) return;
-    const error =
-      status === UV_ENOBUFS
-        ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
-        : errors.errnoError(status, 'write');
+    const error = errors.isErrno(status, 'ENOBUFS')
+      ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
+      : errors.errnoError(status, 'write');
     if (typeof callback === 'function') nextTick(callback, error);
     else this.#complain(error, message, options);
   }

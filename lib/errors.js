@@ -67,6 +67,12 @@ function nodeError(code) {
   return codedError(Base, code, message);
 }
 
+/** An error's number on this system, as libuv and the addon give it. */
+const errnoOf = (name) => -require('node:os').constants.errno[name];
+
+/** Whether a number that the addon gave stands for that error. */
+const isErrno = (status, name) => status < 0 && util.getSystemErrorName(status) === name;
+
 /** As Node's ErrnoException: `write EPIPE`, with code, errno and syscall. */
 function errnoError(errno, syscall) {
   const code = util.getSystemErrorName(errno);
@@ -126,9 +132,11 @@ function validateBoolean(value, name) {
 module.exports = {
   MESSAGES,
   errnoError,
+  errnoOf,
   forkwireError,
   invalidArgType,
   invalidArgValue,
+  isErrno,
   missingArg,
   nodeError,
   outOfRange,

@@ -6,7 +6,13 @@
 const { Fifo } = require('./fifo');
 const { isInternal } = require('./messages');
 const { nextTick } = require('./primordials');
-const { decode, decodeJoined, isCopied, isFaultOfData } = require('./serialization');
+const {
+  decode,
+  decodeInternal,
+  decodeJoined,
+  isCopied,
+  isFaultOfData,
+} = require('./serialization');
 const { STATE } = require('./state');
 
 // Codes of Batch in src/binding/batch.h.
@@ -143,7 +149,7 @@ class Inbox {
     const lane = code & INTERNAL ? 1 : 0;
     let message;
     try {
-      message = decode(code & ENCODING, value);
+      message = (lane === 1 ? decodeInternal : decode)(code & ENCODING, value);
     } catch (error) {
       this.#delivered(lane, cost);
       if (handle !== undefined) this.#arrivals().refuse(handle);

@@ -4,7 +4,7 @@
 // the whole message and with an error when it will not.
 
 const { AsyncResource } = require('node:async_hooks');
-const { errnoError, nodeError } = require('./errors');
+const { errnoError, errnoOf, nodeError } = require('./errors');
 const { Fifo } = require('./fifo');
 const { nextTick } = require('./primordials');
 const { STATE } = require('./state');
@@ -12,7 +12,6 @@ const { STATE } = require('./state');
 const HIGH_WATER_MARK = 131072; // bytes, as in stock
 const LOW_WATER_MARK = HIGH_WATER_MARK / 2;
 const STUCK_MARK = 64 * HIGH_WATER_MARK;
-const UV_EPIPE = -32;
 const NONE = -1;
 
 const withWaiting = new Set(); // outboxes whose callbacks wait
@@ -90,7 +89,7 @@ class Outbox {
   #outcome(request) {
     if (this.#state[STATE.WRITTEN + request.lane] < request.number) {
       if (this.#isOver) return this.#isOver;
-      return this.isBroken ? errnoError(UV_EPIPE, 'write') : undefined;
+      return this.isBroken ? errnoError(errnoOf('EPIPE'), 'write') : undefined;
     }
     if (request.token === undefined) return request.error;
     // Dropped messages count as written; the event that says which was dropped may still be on its way.
@@ -171,7 +170,9 @@ class Outbox {
 
   /** Nothing is written any more. `isDead`: because the peer is gone, and not by anybody's END. */
   end(isDead) {
-    this.#isOver = isDead ? errnoError(UV_EPIPE, 'write') : nodeError('ERR_IPC_CHANNEL_CLOSED');
+    this.#isOver = isDead
+      ? errnoError(errnoOf('EPIPE'), 'write')
+      : nodeError('ERR_IPC_CHANNEL_CLOSED');
     this.progress();
   }
 }

@@ -83,6 +83,15 @@ const faultsOfData = new WeakSet();
  * gone, a built-in that the program replaced. */
 const isFaultOfData = (error) => faultsOfData.has(error);
 
+/** What came on the lane of internal messages. Anything else there is the peer's fault. */
+function decodeInternal(encoding, payload) {
+  const message = decode(encoding, payload);
+  if (isInternal(message)) return message;
+  const error = new TypeError('it is no internal message, and came on their lane');
+  faultsOfData.add(error);
+  throw error;
+}
+
 /** method(payload), whose errors are the data's. */
 function blaming(method, payload) {
   try {
@@ -160,6 +169,7 @@ module.exports = {
   VIEWS,
   codecs,
   decode,
+  decodeInternal,
   decodeJoined,
   isCopied,
   isFaultOfData,

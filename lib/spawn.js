@@ -8,7 +8,7 @@
 const { ChildProcess } = require('node:child_process');
 const path = require('node:path');
 const attachment = require('./attach');
-const { forkwireError } = require('./errors');
+const { forkwireError, isErrno } = require('./errors');
 const { pairsForChild, pairsForNodeChild } = require('./environment');
 const { report } = require('./diagnostics');
 const { limitsOf } = require('./limits');
@@ -19,8 +19,6 @@ const { chooseWire, isNamedNode } = require('./wire-choice');
 // Needed with the first handle; a process that is short of descriptors by then cannot load a file.
 require('./handle-traffic');
 
-const UV_EMFILE = -24;
-const UV_ENFILE = -23;
 const NO_ADDON_EXIT_CODE = 78; // of lib/preload.js
 
 /** The one index of 'ipc' in stdio, or -1. Whatever Node would refuse is left to Node to refuse. */
@@ -94,7 +92,7 @@ function spawnOn(wire, child, options, slot, preload, limits, spawn) {
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
   const channelOptions = prepare(options, slot, wire, preload, limits, pair);
   const status = start(child, options, spawn, pair);
-  if (status === UV_EMFILE || status === UV_ENFILE) {
+  if (isErrno(status, 'EMFILE') || isErrno(status, 'ENFILE')) {
     attachment.closeFd(pair[0]);
     return status;
   }

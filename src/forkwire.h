@@ -21,6 +21,7 @@ extern "C" {
 #define FW_ENV_NAME "FORKWIRE_CHANNEL"
 #define FW_MAX_MESSAGE_SIZE ((size_t)1 << 30)
 #define FW_MIN_CREDIT ((size_t)512 << 10)
+#define FW_MAX_CREDIT ((size_t)1 << 30)
 #define FW_TEXT_MAX ((size_t)16384)
 
 typedef struct fw_channel_s fw_channel_t;
@@ -170,12 +171,13 @@ typedef struct fw_callbacks_s {
 #define FW_DISABLE_SLOTS 8      /* with low_latency: all goes over the socket */
 #define FW_DISABLE_FINISHING 16 /* what waits for credit is not handed over at an end */
 
-/* Milliseconds and bytes; zeroes mean the defaults in parentheses. */
+/* Milliseconds and bytes; zeroes mean the defaults in parentheses. What is out of its range is taken
+ * for the end of the range that is nearer. */
 typedef struct fw_options_s {
   uint64_t max_message_size; /* either way (1 GiB, which is also the most) */
   uint64_t max_queue_bytes;  /* that wait to be written, when a user message comes (no limit) */
   /* What a sender of user messages may have unanswered, either way. Both ends must agree on them. */
-  uint64_t credit_bytes;      /* (16 MiB); at least FW_MIN_CREDIT */
+  uint64_t credit_bytes;      /* (16 MiB); FW_MIN_CREDIT to FW_MAX_CREDIT */
   uint32_t credit_handles;    /* (512, which is also the most) */
   uint32_t refused_types;     /* 1 << fw_handle_type_t: handles that are refused (none) */
   uint32_t refused_encodings; /* 1 << fw_encoding_t: messages that break the channel (none) */
@@ -221,7 +223,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
  * to `max_size` bytes (NULL: no memory); `commit` sends the first `size` of them. Nothing else
  * may be called in between. The handle, or NULL, is the same in both. Codes of `commit`, which leave
  * everything as it was: UV_EBADF and others when the descriptor cannot be sent, UV_EMSGSIZE above
- * max_message_size, the peer's or ours, UV_ENOBUFS above max_queue_bytes, UV_EPIPE after the end. */
+ * max_message_size, UV_ENOBUFS above max_queue_bytes, UV_EPIPE after the end. */
 uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size,
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
@@ -305,8 +307,6 @@ uint32_t fw_channel_peer_pid(const fw_channel_t* channel);
 const char* fw_frame_name(uint8_t kind);
 /* After FW_END_VIOLATION; otherwise NULL. */
 const fw_violation_t* fw_channel_violation(const fw_channel_t* channel);
-/* The peer's max_message_size, or the default before its HELLO. Bytes. */
-uint64_t fw_channel_peer_max_message_size(const fw_channel_t* channel);
 
 /* The peer runs in a process that is not our child but a descendant of it: its death ends the channel
  * even if somebody else holds a copy of its socket. 0, or UV_ESRCH when it is no descendant of ours,

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <limits>
+
 namespace {
 
 constexpr uint32_t kDisableSpinning = 4; // these as in lib/features.js
@@ -12,8 +14,19 @@ double NumberAt(napi_env env, napi_value object, const char* name) {
   return number;
 }
 
+// Any number, to one that the type can have: NaN and what is below are 0.
+template <typename T> T Whole(double number) {
+  constexpr T most = std::numeric_limits<T>::max();
+  if (!(number > 0)) return 0;
+  return number < static_cast<double>(most) ? static_cast<T>(number) : most;
+}
+
+uint64_t WholeAt(napi_env env, napi_value object, const char* name) {
+  return Whole<uint64_t>(NumberAt(env, object, name));
+}
+
 uint32_t BitsAt(napi_env env, napi_value object, const char* name) {
-  return static_cast<uint32_t>(NumberAt(env, object, name));
+  return Whole<uint32_t>(NumberAt(env, object, name));
 }
 
 std::vector<uint8_t> BytesAt(napi_env env, napi_value object, const char* name) {
@@ -42,9 +55,9 @@ napi_value GetProperty(napi_env env, napi_value object, const char* name) {
 }
 
 void Options::Read(napi_env env, napi_value given) {
-  core.max_message_size = static_cast<uint64_t>(NumberAt(env, given, "maxMessageSize"));
-  core.max_queue_bytes = static_cast<uint64_t>(NumberAt(env, given, "maxQueueBytes"));
-  core.credit_bytes = static_cast<uint64_t>(NumberAt(env, given, "creditBytes"));
+  core.max_message_size = WholeAt(env, given, "maxMessageSize");
+  core.max_queue_bytes = WholeAt(env, given, "maxQueueBytes");
+  core.credit_bytes = WholeAt(env, given, "creditBytes");
   core.credit_handles = BitsAt(env, given, "creditHandles");
   core.refused_types = BitsAt(env, given, "refusedTypes");
   core.refused_encodings = BitsAt(env, given, "refusedEncodings");

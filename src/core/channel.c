@@ -391,13 +391,29 @@ void fw_channel_close(fw_channel_t* channel) {
   fw__channel_do_close(channel);
 }
 
-static void init_options(fw_channel_t* channel, const fw_options_t* options) {
-  if (options != NULL) channel->options = *options;
-  if (channel->options.end_stall_ms == 0) channel->options.end_stall_ms = END_STALL_MS;
-  if (channel->options.max_message_size == 0)
-    channel->options.max_message_size = FW_MAX_MESSAGE_SIZE;
-  if (channel->options.credit_bytes == 0) channel->options.credit_bytes = FW_USER_CREDIT;
-  if (channel->options.credit_handles == 0) channel->options.credit_handles = FW_USER_HANDLES;
+/* Of an option: 0 stands for `fallback`. */
+static uint64_t clamp(uint64_t value, uint64_t fallback, uint64_t least, uint64_t most) {
+  if (value == 0) return fallback;
+  if (value < least) return least;
+  return value > most ? most : value;
+}
+
+/* Nobody has to have checked them: a child's come through its environment. */
+static void init_options(fw_channel_t* channel, const fw_options_t* given) {
+  fw_options_t* options = &channel->options;
+  if (given != NULL) *options = *given;
+  options->max_message_size =
+      clamp(options->max_message_size, FW_MAX_MESSAGE_SIZE, 1, FW_MAX_MESSAGE_SIZE);
+  options->credit_bytes =
+      clamp(options->credit_bytes, FW_USER_CREDIT, FW_MIN_CREDIT, FW_MAX_CREDIT);
+  options->credit_handles =
+      (uint32_t)clamp(options->credit_handles, FW_USER_HANDLES, 1, FW_USER_HANDLES);
+  options->end_stall_ms = (uint32_t)clamp(options->end_stall_ms, END_STALL_MS, 1, INT32_MAX);
+  options->exit_stall_ms = (uint32_t)clamp(options->exit_stall_ms, 0, 1, INT32_MAX);
+  options->exit_total_ms = (uint32_t)clamp(options->exit_total_ms, 0, 1, INT32_MAX);
+  options->low_latency = options->low_latency != 0;
+  if (options->wire != FW_WIRE_NODE_JSON && options->wire != FW_WIRE_NODE_ADVANCED)
+    options->wire = FW_WIRE_NATIVE;
 }
 
 static void init_parts(fw_channel_t* channel) {
@@ -410,7 +426,6 @@ static void init_parts(fw_channel_t* channel) {
   fw_write_queue_init(&channel->out, &channel->ledger, fw__control_lay, channel);
   if (channel->callbacks.on_trace != NULL) channel->out.on_frame = fw__trace_write;
   channel->out.slot = &channel->in.slot;
-  channel->peer.max_message_size = FW_MAX_MESSAGE_SIZE;
 }
 
 /* What lies in shared memory may take as much as what comes over the socket. */
@@ -432,7 +447,7 @@ static void apply_limits(fw_channel_t* channel) {
 }
 
 int fw__channel_is_too_large(const fw_channel_t* channel, size_t size) {
-  return size > channel->peer.max_message_size || size > channel->options.max_message_size;
+  return size > channel->options.max_message_size;
 }
 
 /* Internal messages are few, and the cluster module cannot do without: they are accepted always. */
@@ -624,8 +639,4 @@ uint32_t fw_channel_peer_pid(const fw_channel_t* channel) {
 
 const fw_violation_t* fw_channel_violation(const fw_channel_t* channel) {
   return channel->is_violated ? &channel->violation : NULL;
-}
-
-uint64_t fw_channel_peer_max_message_size(const fw_channel_t* channel) {
-  return channel->peer.max_message_size;
 }

@@ -168,7 +168,7 @@ void fw__channel_schedule(fw_channel_t* channel, int must_run);
 void fw__channel_arm(fw_channel_t* channel);
 /* Calls on_batch if there is something for it. */
 void fw__channel_report_batch(fw_channel_t* channel);
-/* Longer than one of the two ends accepts. */
+/* Longer than this end may send; the peer accepts as much: see HELLO. */
 int fw__channel_is_too_large(const fw_channel_t* channel, size_t size);
 void fw__channel_do_close(fw_channel_t* channel);
 /* Closes the last of the loop's handles of a channel that is closing, if no callback is being called. */

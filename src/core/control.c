@@ -49,6 +49,8 @@ static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   fw_hello_t hello;
   const char* rule = fw_hello_decode(payload, &hello);
   if (rule != NULL) return rule;
+  /* Both ends were told the same: a peer that accepts less would refuse what this end may send. */
+  if (hello.max_message_size < channel->options.max_message_size) return "limit";
   channel->peer = hello;
   channel->in.stream.features = features(channel) & hello.features;
   if (has_feature(channel, FW_FEATURE_SEGMENTS))

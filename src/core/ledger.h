@@ -130,9 +130,9 @@ fw_sent_t* fw_ledger_next_resend(fw_ledger_t* ledger);
 void fw_ledger_resend_laid(fw_ledger_t* ledger, fw_sent_t* sent);
 void fw_ledger_resent(fw_sent_t* sent);
 void fw_ledger_ask_resend(fw_ledger_t* ledger, fw_sent_t* sent);
-/* Whether anything sent is not settled. */
+/* Whether every handle that was sent is settled. */
 int fw_ledger_is_settled(const fw_ledger_t* ledger);
-/* Whether a descriptor that left may still have to be sent again. */
+/* Whether every descriptor that left has landed, so that none has to be sent again. */
 int fw_ledger_all_landed(const fw_ledger_t* ledger);
 /* The peer will not take any more: all become RETURNED, oldest first. */
 void fw_ledger_return_all(fw_ledger_t* ledger);

@@ -102,7 +102,8 @@ describe('a stream of bytes', () => {
   const floods = {
     'counts of servers that nobody knows': (i) =>
       frame(KIND.COUNTS, u64s(...Array.from({ length: 2048 }, (_, j) => i * 4096 + j))),
-    'internal messages': () => frame(KIND.INTERNAL, Buffer.from('1'), { encoding: ENCODING.JSON }),
+    'internal messages': () =>
+      frame(KIND.INTERNAL, Buffer.from('{"cmd":"NODE_X"}'), { encoding: ENCODING.JSON }),
     'credit that means nothing': () => frame(KIND.CREDIT, u64s(2 ** 40, 2 ** 40)),
     'messages of the largest frames': () =>
       frame(KIND.USER, Buffer.alloc(262_144, 'x'), { encoding: ENCODING.LATIN1 }),
@@ -198,6 +199,20 @@ describe('a message made to hurt', () => {
     assert.equal(messages.length, 3);
     assert.equal({}.polluted, undefined);
     assert.deepEqual(Object.keys(messages[0]), ['__proto__', 'constructor', 'toString']);
+  });
+
+  it('is not internal, but comes on the lane of those that are', async () => {
+    const values = ['null', '1', '"NODE_X"', '[]', '{}', '{"cmd":null}', '{"cmd":"NODE"}'];
+    const texts = [...values, '{"cmd":["NODE_X"]}', '{"__proto__":{"cmd":"NODE_X"}}'];
+    const internal = (text) => frame(KIND.INTERNAL, Buffer.from(text), { encoding: ENCODING.JSON });
+    for (const text of texts) {
+      const frames = [hello(), user('"before"'), internal(text), behind];
+      const { messages, errors } = await feed(frames);
+      assert.deepEqual(messages, ['before'], text);
+      assert.equal(errors[0]?.code, 'ERR_FORKWIRE_BAD_MESSAGE', text);
+    }
+    const { messages } = await feed([hello(), internal('{"cmd":"NODE_X"}')]);
+    assert.deepEqual(messages, [{ cmd: 'NODE_X' }]);
   });
 
   it('inherits an internal cmd, or looks like one, and is a message as any other', async () => {

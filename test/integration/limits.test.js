@@ -6,10 +6,11 @@ const assert = require('node:assert/strict');
 const dgram = require('node:dgram');
 const { once } = require('node:events');
 const net = require('node:net');
-const { forkRawPeer } = require('../fixtures/protocol-peer');
+const { forkRawPeer, startRawParent } = require('../fixtures/protocol-peer');
 const { close, connectedPair, listen, send, textOf } = require('../fixtures/socket-clients');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { fixture, forkFixture, forkFunction } = require('../helpers/fork-fixture');
+const { functionArgs } = require('../helpers/run');
 const { resume, stop } = require('../helpers/stopped');
 const { fork, spawn } = require('../..');
 
@@ -68,6 +69,34 @@ describe('the options of fork() that are limits', () => {
     assert.equal((await peer.sees('HELLO')).maxMessageSize, 100);
     await peer.leave();
   });
+
+  // More handles than the core has places for, and numbers that no type holds.
+  for (const [value, count] of [
+    [5000, 512],
+    [9_999_999_999, 512],
+    [0, 512],
+  ]) {
+    it(`are taken for the nearest that may be, from the environment: ${value}`, async () => {
+      const names = ['credit-handles', 'credit-bytes', 'max-message-size', 'exit-stall'];
+      const told = names.map((name) => `${name}=${value}`).join(',');
+      const body = functionArgs(() => {
+        const server = require('node:net')
+          .createServer()
+          .listen(0, () => {
+            for (let i = 0; i < 700; i++) process.send(i, server, { keepOpen: true });
+          });
+        process.on('disconnect', () => server.close());
+      });
+      const peer = startRawParent(body, { args: ['--channel', `:${told}`] });
+      const largest = value === 5000 ? value : 1024 * MIB;
+      assert.equal((await peer.sees('HELLO')).maxMessageSize, largest);
+      await peer.sees('USER', { value: count - 1 });
+      peer.tell('end');
+      assert.equal((await peer.sees('exit')).code, 0);
+      await peer.leave();
+      assert.equal(peer.seen.filter(({ event }) => event === 'USER').length, count);
+    });
+  }
 });
 
 describe('maxMessageSize', () => {
@@ -90,6 +119,20 @@ describe('maxMessageSize', () => {
     assert.equal(await nextMessage(child), TOO_LARGE.code);
     assert.throws(() => child.send('x'.repeat(1001)), TOO_LARGE);
     await end(child);
+  });
+
+  it('is what a peer accepts: one that says less ends its channel, and no send() throws', async () => {
+    const { child, peer } = forkRawPeer({ args: ['--quiet'] });
+    const failed = failure(child);
+    peer.tell('hello', { max_message_size: 10 });
+    let count = 0;
+    const timer = setInterval(() => {
+      if (child.connected) child.send({ go: ++count }, () => {});
+    }, 1);
+    const { message } = await failed;
+    clearInterval(timer);
+    assert.match(message, /: HELLO frame at byte 0: limit$/);
+    await peer.leave();
   });
 
   it('ends the channel of a peer that announces more', async () => {
