@@ -54,6 +54,7 @@
         'src/core/frame.c',
         'src/core/ancillary.c',
         'src/core/fd_kind.c',
+        'src/core/keys.c',
         'src/core/ledger.c',
         'src/core/segment.c',
         'src/core/segment_map.c',

@@ -56,17 +56,20 @@ class Bookkeeping {
   #target;
   #report;
   #polls;
+  #expectCounts;
   #sent = new Map(); // key -> SocketListSend
   #received = new Map(); // key -> SocketListReceive
 
   /**
    * @param report(key, count) tells the peer that so many more were closed
    * @param polls NodePolls of a peer that does not report, else null
+   * @param expectCounts(key, areExpected): only of expected keys the peer's reports come through
    */
-  constructor(target, report, polls = null) {
+  constructor(target, report, polls = null, expectCounts = () => {}) {
     this.#target = target;
     this.#report = report;
     this.#polls = polls;
+    this.#expectCounts = expectCounts;
   }
 
   /** The list of what arrived with that key, or undefined. */
@@ -76,8 +79,14 @@ class Bookkeeping {
 
   #keep(list) {
     this.#sent.set(list.key, list);
-    list.once('exit', () => this.#sent.delete(list.key));
+    this.#expectCounts(list.key, true);
+    list.once('exit', () => this.#forget(list.key));
     return list;
+  }
+
+  #forget(key) {
+    this.#sent.delete(key);
+    this.#expectCounts(key, false);
   }
 
   #serverList(server, key) {

@@ -365,13 +365,11 @@ class Channel {
     nextTick(() => this.#finish(END.OWN));
   }
 
-  /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. */
+  /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. Whoever else holds its end of
+   * the channel holds nothing of ours any more, also if ours was told before. */
   peerDied(callback) {
-    if (this.#isFinished) {
-      callback();
-      return;
-    }
-    this.#onFinished = callback;
+    if (this.#isFinished) callback();
+    else this.#onFinished = callback;
     this.#native.peerDied();
   }
 

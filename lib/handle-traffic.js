@@ -18,7 +18,8 @@ class HandleTraffic {
     const report = polls
       ? () => native.retryMissing() // a socket closed: there is room for another
       : (key, count) => native.addClosed(key, count);
-    this.bookkeeping = new Bookkeeping(target, report, polls);
+    const expect = (key, areExpected) => native.expectCounts(key, areExpected);
+    this.bookkeeping = new Bookkeeping(target, report, polls, expect);
     this.arrivals = new Arrivals(native, this.bookkeeping, closeFd, makeError);
   }
 }

@@ -26,8 +26,9 @@ function send(message, sendHandle, options, callback) {
   return sendIfConnected(this, message, sendHandle, options, callback);
 }
 
+/** A peer that takes nothing any more has `connected` false, though its end may still be to come: until then this ends it. */
 function disconnect() {
-  if (!this.connected) {
+  if (!this.connected && !this.channel) {
     this.emit('error', nodeError('ERR_IPC_DISCONNECTED'));
     return;
   }

@@ -138,7 +138,7 @@ typedef struct fw_violation_s {
 typedef struct fw_callbacks_s {
   void (*on_message)(void* data, const fw_message_t* message);
   void (*on_settled)(void* data, uint64_t token, fw_outcome_t outcome, uint32_t reason);
-  /* The peer closed `count` more sockets of `key`. */
+  /* The peer closed `count` more sockets of `key`, which fw_channel_expect_counts() named; just before on_batch. */
   void (*on_counts)(void* data, uint64_t key, uint64_t count);
   void (*on_writes_done)(void* data, uint64_t id, int failed);
   /* A message that arrived is dropped: its descriptor did not, and the sender is gone. */
@@ -181,7 +181,7 @@ typedef struct fw_options_s {
   uint32_t credit_handles;    /* (512, which is also the most) */
   uint32_t refused_types;     /* 1 << fw_handle_type_t: handles that are refused (none) */
   uint32_t refused_encodings; /* 1 << fw_encoding_t: messages that break the channel (none) */
-  uint32_t end_stall_ms;      /* a flush before END without progress (5000) */
+  uint32_t end_stall_ms;      /* each step of an end without progress (5000) */
   uint32_t exit_stall_ms;     /* fw_channels_flush() without progress; no default */
   uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
   uint32_t disabled;          /* FW_DISABLE_*: what is done without (nothing) */
@@ -275,6 +275,8 @@ void fw_channel_retry_missing(fw_channel_t* channel);
 /* The unsent writes of a handle that was sent with FW_HANDLE_WRITES_PENDING are through. */
 void fw_channel_writes_done(fw_channel_t* channel, uint64_t token, int failed);
 
+/* The peer may hold sockets of `key`, or none any more: on_counts tells of no other keys. 0 or UV_ENOMEM. */
+int fw_channel_expect_counts(fw_channel_t* channel, uint64_t key, int are_expected);
 /* `count` more sockets of `key` closed here. Written before any message that is sent afterwards. */
 int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count);
 
@@ -291,7 +293,8 @@ void fw_channel_release(fw_channel_t* channel);
 /* Orderly end: flushes what was accepted, then END. Returns 1 when nothing is outstanding
  * (on_end is then not called), else 0 and on_end follows. Delivers nothing from now on. */
 int fw_channel_end(fw_channel_t* channel);
-/* The peer's process is known to be dead: reads what is left, then ends. */
+/* The peer's process is known to be dead: reads what it left, in slices, then ends. Whatever state the channel is in, it is
+ * closed then. */
 void fw_channel_peer_died(fw_channel_t* channel);
 /* A message of the peer cannot be decoded: ends the channel as a violation does. */
 void fw_channel_reject_message(fw_channel_t* channel);

@@ -49,9 +49,10 @@ bool IsClosed(const uint8_t* text, size_t size) {
 
 // What the peer can still write to may not be what was looked at when it is joined.
 bool IsJoinable(const fw_message_t& message) {
-  return !message.is_shared && message.lane == FW_LANE_USER && message.encoding == FW_ENCODING_JSON &&
-         message.handle == nullptr && message.size > 0 && message.size <= kJoinMax &&
-         IsAscii(message.data, message.size) && IsClosed(message.data, message.size);
+  return !message.is_shared && message.lane == FW_LANE_USER &&
+         message.encoding == FW_ENCODING_JSON && message.handle == nullptr && message.size > 0 &&
+         message.size <= kJoinMax && IsAscii(message.data, message.size) &&
+         IsClosed(message.data, message.size);
 }
 
 napi_value Number(napi_env env, double number) {

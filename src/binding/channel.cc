@@ -91,6 +91,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::RetryMissing>("retryMissing"),
                       InstanceMethod<&Channel::WritesDone>("writesDone"),
                       InstanceMethod<&Channel::AddClosed>("addClosed"),
+                      InstanceMethod<&Channel::ExpectCounts>("expectCounts"),
                       InstanceMethod<&Channel::Settle>("settle"),
                       InstanceMethod<&Channel::End>("end"),
                       InstanceMethod<&Channel::PeerDied>("peerDied"),
@@ -541,6 +542,14 @@ Napi::Value Channel::AddClosed(const Napi::CallbackInfo& info) {
   bool lossless;
   uint64_t key = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
   return Status(info, core_ == nullptr ? UV_EPIPE : fw_channel_add_closed(core_, key, Id(info[1])));
+}
+
+// expectCounts(key, areExpected). Without memory what the peer closed is not counted down before its end.
+Napi::Value Channel::ExpectCounts(const Napi::CallbackInfo& info) {
+  bool lossless;
+  uint64_t key = info[0].As<Napi::BigInt>().Uint64Value(&lossless);
+  bool are_expected = info[1].As<Napi::Boolean>().Value();
+  return Status(info, core_ == nullptr ? 0 : fw_channel_expect_counts(core_, key, are_expected));
 }
 
 // Deliveries outside a batch: what the state array says of them.

@@ -54,6 +54,7 @@ private:
   Napi::Value RetryMissing(const Napi::CallbackInfo& info);
   Napi::Value WritesDone(const Napi::CallbackInfo& info);
   Napi::Value AddClosed(const Napi::CallbackInfo& info);
+  Napi::Value ExpectCounts(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value End(const Napi::CallbackInfo& info);
   Napi::Value PeerDied(const Napi::CallbackInfo& info);

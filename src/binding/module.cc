@@ -84,7 +84,8 @@ Napi::Value FlushAll(const Napi::CallbackInfo& info) {
 bool FitsHost() {
   return uv_version() >> 16 == UV_VERSION_MAJOR && uv_handle_size(UV_POLL) == sizeof(uv_poll_t) &&
          uv_handle_size(UV_PREPARE) == sizeof(uv_prepare_t) &&
-         uv_handle_size(UV_TIMER) == sizeof(uv_timer_t);
+         uv_handle_size(UV_TIMER) == sizeof(uv_timer_t) &&
+         uv_handle_size(UV_IDLE) == sizeof(uv_idle_t);
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "fd_kind.h"
@@ -74,6 +75,11 @@ ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_
   if (received < 0) return -errno;
   collect_fds(&message, ret_set);
   return received;
+}
+
+size_t fw_unread(int fd) {
+  int size = 0;
+  return ioctl(fd, FIONREAD, &size) == 0 && size >= 0 ? (size_t)size : SIZE_MAX;
 }
 
 void fw_fd_set_init(fw_fd_set_t* set) {

@@ -28,6 +28,9 @@ ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, s
  * were cut off; all are close-on-exec. It must be empty before. */
 ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set);
 
+/* Bytes that can be received now, or SIZE_MAX where that is not known. */
+size_t fw_unread(int fd);
+
 void fw_fd_set_init(fw_fd_set_t* set);
 /* Closes what it still owns. */
 void fw_fd_set_drop(fw_fd_set_t* set);

@@ -9,8 +9,6 @@
 #include "fd_kind.h"
 #include "wire.h"
 
-/* What a wake-up reads before others get their turn, in bytes; see FW_MESSAGE_BUDGET as well. */
-#define READ_BUDGET ((size_t)256 << 10)
 #define WRITE_BUDGET ((size_t)1 << 20)
 #define SEND_BUFFER_SIZE (1 << 20)
 #define END_STALL_MS 5000
@@ -80,7 +78,8 @@ void fw__channel_update_poll(fw_channel_t* channel) {
   if (channel->is_closing) return;
   int events = channel->is_blocked ? UV_WRITABLE : 0;
   /* After a hang-up no more comes than what is there: that is read however much waits. */
-  if (!channel->is_eof) events |= fw__wire_is_full(channel) ? UV_DISCONNECT : UV_READABLE;
+  if (channel->is_dead) events = 0; /* fw__channel_drain() reads */
+  else if (!channel->is_eof) events |= fw__wire_is_full(channel) ? UV_DISCONNECT : UV_READABLE;
   if (events == 0) uv_poll_stop(&channel->poll);
   else if (events != channel->poll_events) uv_poll_start(&channel->poll, events, on_poll);
   channel->poll_events = events;
@@ -107,11 +106,6 @@ void fw__channel_schedule(fw_channel_t* channel, int must_run) {
 }
 
 /* ---------------------------------------------------------------- writing */
-
-void fw__channel_note_progress(fw_channel_t* channel) {
-  if (channel->deadline != 0)
-    channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
-}
 
 static int is_shortage(int status) {
   return status == -ETOOMANYREFS || status == UV_ENOBUFS || status == UV_ENOMEM ||
@@ -151,7 +145,7 @@ void fw__channel_write(fw_channel_t* channel) {
     channel->has_progress = 1;
     channel->last_write = uv_hrtime();
     channel->write_retry_ms = 0;
-    fw__channel_note_progress(channel);
+    fw__channel_note_progress(channel, FW_WAIT_FLUSH);
   }
   channel->is_held_up = fw__wire_size(channel) > 0 || channel->out.pool.unseen > 0;
   if (!channel->is_held_up && !channel->end_wanted) channel->is_finishing = 0;
@@ -183,7 +177,7 @@ static void write_gathered(fw_channel_t* channel) {
 
 static void on_settled(void* data, const fw_sent_t* sent, fw_outcome_t outcome, uint32_t reason) {
   fw_channel_t* channel = data;
-  channel->has_events = 1;
+  fw__channel_note_event(channel);
   channel->callbacks.on_settled(channel->data, sent->token, outcome, reason);
   if (!channel->in_batch) fw__channel_schedule(channel, 1);
 }
@@ -197,6 +191,7 @@ void fw__channel_report_batch(fw_channel_t* channel) {
   if (!channel->has_events || channel->in_batch) return;
   channel->has_events = 0;
   channel->in_batch = 1;
+  fw_keys_tell(&channel->keys, channel->callbacks.on_counts, channel->data);
   fw__channel_begin_call(channel);
   channel->callbacks.on_batch(channel->data);
   fw__channel_end_call(channel);
@@ -226,7 +221,7 @@ void fw__channel_after_read(fw_channel_t* channel) {
 
 static void on_readable(fw_channel_t* channel) {
   fw__channel_spin_begin(channel);
-  if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, FW_MESSAGE_BUDGET))
+  if (!channel->is_eof && fw__channel_read(channel, FW_READ_BUDGET, FW_MESSAGE_BUDGET))
     channel->is_eof = 1;
   fw__channel_after_read(channel);
   if (channel->options.low_latency) fw__channel_spin(channel);
@@ -239,7 +234,6 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
     /* epoll's EPOLLERR: the peer is gone with unread data, and libuv has stopped the handle. What it
      * wrote can still be read. */
     channel->poll_events = 0;
-    channel->is_broken = 1;
     fw_channel_peer_died(channel);
     return;
   }
@@ -285,6 +279,17 @@ static void on_prepare(uv_prepare_t* prepare) {
   if (is_within && !channel->is_closing) fw__channel_stay_awake(channel);
 }
 
+static void on_drain(uv_idle_t* drain) {
+  fw_channel_t* channel = drain->data;
+  uv_idle_stop(drain);
+  fw__channel_begin_turn(channel);
+  fw__channel_drain(channel);
+}
+
+void fw__channel_drain_later(fw_channel_t* channel) {
+  uv_idle_start(&channel->drain, on_drain);
+}
+
 static void age_pool(fw_channel_t* channel) {
   channel->pool_age_at = 0;
   fw_segment_pool_age(&channel->out.pool);
@@ -308,7 +313,7 @@ static void on_timer(uv_timer_t* timer) {
     /* The loop may have been busy meanwhile: what could have been read and written counts. */
     channel->is_blocked = 0;
     fw__channel_write(channel);
-    if (!channel->is_eof && fw__channel_read(channel, READ_BUDGET, FW_NO_LIMIT))
+    if (!channel->is_eof && fw__channel_read(channel, FW_READ_BUDGET, FW_NO_LIMIT))
       channel->is_eof = 1;
   }
   report_progress(channel);
@@ -355,6 +360,7 @@ static void free_channel(fw_channel_t* channel) {
   fw__node_wire_free(channel->node);
   fw_ledger_free(&channel->ledger);
   free(channel->counts);
+  fw_keys_free(&channel->keys);
   free(channel);
 }
 
@@ -380,6 +386,7 @@ void fw__channel_do_close(fw_channel_t* channel) {
   fw_slot_close(&channel->slot); /* what comes from here on is lost, and its sender is to know */
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
   uv_close((uv_handle_t*)&channel->prepare, on_uv_closed);
+  uv_close((uv_handle_t*)&channel->drain, on_uv_closed);
   uv_timer_stop(&channel->timer);
   fw__channel_close_last(channel);
   if (channel->peer_poll != NULL) uv_close((uv_handle_t*)channel->peer_poll, on_uv_closed);
@@ -474,10 +481,12 @@ static int init_handles(fw_channel_t* channel, uv_loop_t* loop, int fd) {
   if (status < 0) return status;
   uv_prepare_init(loop, &channel->prepare);
   uv_timer_init(loop, &channel->timer);
+  uv_idle_init(loop, &channel->drain);
   uv_unref((uv_handle_t*)&channel->prepare);
   uv_unref((uv_handle_t*)&channel->timer);
   channel->poll.data = channel->prepare.data = channel->timer.data = channel;
-  channel->n_uv = 3;
+  channel->drain.data = channel;
+  channel->n_uv = 4;
   channel->peer_fd = -1;
   return 0;
 }

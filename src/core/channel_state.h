@@ -5,6 +5,7 @@
 
 #include "../forkwire.h"
 #include "hub.h"
+#include "keys.h"
 #include "ledger.h"
 #include "read_queue.h"
 #include "slot.h"
@@ -15,6 +16,16 @@ typedef struct fw_count_s {
   uint64_t key;
   uint64_t closed;
 } fw_count_t;
+
+/* What the end of a channel waits for, with a time limit; see ends.c. */
+typedef enum {
+  FW_WAIT_NONE,
+  FW_WAIT_FLUSH,   /* our END, and handles behind it */
+  FW_WAIT_ANSWER,  /* all of the peer's part: our end was told, and nobody waits for it any more */
+  FW_WAIT_WRITES,  /* unsent writes of sockets that were moved */
+  FW_WAIT_MISSING, /* descriptors of what came before the peer's END */
+  FW_WAIT_END      /* END of a peer that refuses handles, since it ends */
+} fw_wait_t;
 
 /* What spin.c knows of the traffic. */
 typedef struct fw_spin_s {
@@ -28,6 +39,7 @@ struct fw_channel_s {
   uv_poll_t poll;
   uv_prepare_t prepare;
   uv_timer_t timer;
+  uv_idle_t drain;      /* reads on, a slice each turn, when the peer is dead */
   uv_poll_t* peer_poll; /* of peer_fd, while the peer's process is watched */
   int peer_fd;
   int n_uv; /* of these, not closed */
@@ -48,11 +60,12 @@ struct fw_channel_s {
   fw_count_t* counts; /* not told yet */
   size_t n_counts;
   size_t counts_capacity;
+  fw_keys_t keys; /* what the peer's COUNTS may be about */
 
   int has_events; /* something for on_batch */
   int in_batch;   /* on_batch is being called, and no loop turns within it */
   int n_calls; /* callbacks that are being called: while there are any, the channel's memory stays */
-  size_t n_received; /* messages of the last fw__channel_read() */
+  size_t n_received; /* messages and events of the last fw__channel_read() */
   size_t read_size;  /* bytes that the next read asks for at most */
   int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
@@ -94,15 +107,18 @@ struct fw_channel_s {
   int is_own_end;       /* fw_channel_end() was called: nothing is delivered any more */
   int end_laid;
   int peer_ended;
+  int is_dead;        /* the peer is: what it wrote is read, and nothing that comes later */
+  uint64_t drain_end; /* of that, in bytes_read */
   int is_eof;
   int is_ending_told;
   int end_reported;
   int peer_end_settled;
   int did_shutdown;
   int is_closing;
-  int is_due;        /* the prepare handle is to write what was gathered */
-  int is_scheduled;  /* it is to look after events and ends, too */
-  uint64_t deadline; /* of an end of ours without progress, or 0 */
+  int is_due;       /* the prepare handle is to write what was gathered */
+  int is_scheduled; /* it is to look after events and ends, too */
+  fw_wait_t waits;
+  uint64_t deadline; /* of that, or 0 */
 
   fw_hello_t peer;
   fw_violation_t violation;
@@ -124,11 +140,18 @@ static inline uint32_t fw__next_wait(uint32_t wait) {
   return wait * 2 > FW_RETRY_MAX_MS ? FW_RETRY_MAX_MS : wait * 2;
 }
 
-/* What a wake-up reads before others get their turn, in messages: small ones take longest in JavaScript. */
+/* What a wake-up reads before others get their turn: bytes, and messages and events, which take longest in JavaScript. */
+#define FW_READ_BUDGET ((size_t)256 << 10)
 #define FW_MESSAGE_BUDGET 256
+#define FW_READ_MIN ((size_t)4 << 10)
 #define FW_NO_LIMIT SIZE_MAX
 
 /* reading.c */
+/* Something for on_batch came. */
+static inline void fw__channel_note_event(fw_channel_t* channel) {
+  channel->has_events = 1;
+  channel->n_received++;
+}
 /* Reads what is there until `budget` bytes or `n_messages` came, and what one read brings beyond; without reporting
  * the batch. With FW_NO_LIMIT also behind descriptors. Whether the stream ended. */
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages);
@@ -156,8 +179,6 @@ void fw__channel_probe_room(fw_channel_t* channel);
 void fw__channel_after_read(fw_channel_t* channel);
 /* Writes as far as the kernel takes it. */
 void fw__channel_write(fw_channel_t* channel);
-/* Progress was made: the time limit of an end begins anew. */
-void fw__channel_note_progress(fw_channel_t* channel);
 uint64_t fw__channel_now_ms(const fw_channel_t* channel);
 /* Bring the loop's view in line with the channel's state: all of it, or the time of what is due next. */
 void fw__channel_update_poll(fw_channel_t* channel);
@@ -166,6 +187,8 @@ void fw__channel_update_timer(fw_channel_t* channel);
 void fw__channel_schedule(fw_channel_t* channel, int must_run);
 /* Has the prepare handle look at the channel before the loop sleeps. */
 void fw__channel_arm(fw_channel_t* channel);
+/* Has fw__channel_drain() called in the next turn of the loop, which does not end before that. */
+void fw__channel_drain_later(fw_channel_t* channel);
 /* Calls on_batch if there is something for it. */
 void fw__channel_report_batch(fw_channel_t* channel);
 /* Longer than this end may send; the peer accepts as much: see HELLO. */
@@ -183,7 +206,11 @@ int fw__channel_delivers_no_more(const fw_channel_t* channel);
 int fw__channel_may_end(const fw_channel_t* channel);
 /* Goes on with an end as far as it can; called after everything that may matter to it. */
 void fw__channel_advance(fw_channel_t* channel);
-/* Gives up what an end of ours waits for, if its time is over: behind a last look at what has come. */
+/* Progress was made of that kind: its time limit begins anew. */
+void fw__channel_note_progress(fw_channel_t* channel, fw_wait_t kind);
+/* Reads a slice of what a dead peer left, and sees to the next one. */
+void fw__channel_drain(fw_channel_t* channel);
+/* Gives up what an end waits for, if its time is over: behind a last look at what has come. */
 void fw__channel_give_up_late(fw_channel_t* channel);
 /* Nobody will take anything from us any more: what was not written is dropped, handles are returned. */
 void fw__channel_return_everything(fw_channel_t* channel);

@@ -73,15 +73,17 @@ static const char* read_credit(fw_channel_t* channel, const uint8_t* payload) {
 static void read_counts(fw_channel_t* channel, const fw_frame_t* frame, const uint8_t* payload) {
   for (size_t i = 0; i < frame->size / 16; i++) {
     fw_range_t pair = fw_range_decode(payload, i);
-    channel->callbacks.on_counts(channel->data, pair.first, pair.last);
+    fw_keys_closed(&channel->keys, pair.first, pair.last);
   }
 }
 
 static const char* read_writes_done(fw_channel_t* channel, const fw_frame_t* frame) {
   const char* rule = fw_ledger_writes_done(&channel->ledger, frame->id);
   int failed = (frame->flags & FW_FLAG_FAILED) != 0;
-  if (rule == NULL) channel->callbacks.on_writes_done(channel->data, frame->id, failed);
-  return rule;
+  if (rule != NULL) return rule;
+  fw__channel_note_event(channel);
+  channel->callbacks.on_writes_done(channel->data, frame->id, failed);
+  return NULL;
 }
 
 /* An end that drops handles drops what else it is sent, too: who hears of one that came back is not to send it there again. */
@@ -111,6 +113,7 @@ static const char* read_handle_fd(fw_channel_t* channel, const fw_frame_t* frame
     rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);
     if (rule == NULL) fw_read_queue_release_held(queue);
   }
+  fw__channel_note_progress(channel, FW_WAIT_MISSING);
   channel->room_probe_at = 0; /* there may be room for more */
   channel->room_probe_ms = 0;
   return rule;
@@ -151,10 +154,10 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
     case FW_KIND_CREDIT:
       return read_credit(channel, payload);
     case FW_KIND_LANDED:
-      fw__channel_note_progress(channel);
+      fw__channel_note_progress(channel, FW_WAIT_FLUSH);
       return fw_ledger_on_landed(&channel->ledger, frame->id);
     case FW_KIND_TAKEN:
-      fw__channel_note_progress(channel);
+      fw__channel_note_progress(channel, FW_WAIT_FLUSH);
       return fw_ledger_on_taken(&channel->ledger, payload, frame->size / 16);
     case FW_KIND_REFUSED:
       return read_refused(channel, frame->id, fw_get_u32(payload));
@@ -169,7 +172,7 @@ const char* fw__control_read(void* data, const fw_frame_t* frame, const uint8_t*
       return fw_segment_pool_on_mapped(&channel->out.pool, frame->id,
                                        (frame->flags & FW_FLAG_REFUSED) != 0);
     case FW_KIND_SEEN:
-      fw__channel_note_progress(channel);
+      fw__channel_note_progress(channel, FW_WAIT_FLUSH);
       channel->has_progress = 1;
       return fw_segment_pool_on_seen(&channel->out.pool, frame->id);
     case FW_KIND_RELEASED:

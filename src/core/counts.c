@@ -22,6 +22,12 @@ static fw_count_t* add_count(fw_channel_t* channel, uint64_t key) {
   return entry;
 }
 
+int fw_channel_expect_counts(fw_channel_t* channel, uint64_t key, int are_expected) {
+  if (are_expected) return fw_keys_add(&channel->keys, key);
+  fw_keys_remove(&channel->keys, key);
+  return 0;
+}
+
 int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
   if (channel->is_closing || channel->end_laid) return UV_EPIPE;
   if (channel->node != NULL) return UV_ENOTSUP;

@@ -1,10 +1,12 @@
 /* How a channel ends: our END, the peer's, the end of the stream, a violation, and the time limits of all that. */
 #include <sys/socket.h>
 
+#include "ancillary.h"
 #include "channel_state.h"
 #include "wire.h"
 
-#define DRAIN_BUDGET ((size_t)64 << 20) /* of a peer that is dead but whose socket goes on */
+#define DRAIN_MAX ((size_t)64 << 20) /* where the system does not say what a dead peer left */
+#define WRITES_STALLS 60 /* unsent writes are waited for so much longer: their client may be slow */
 
 int fw__channel_delivers_no_more(const fw_channel_t* channel) {
   return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
@@ -15,11 +17,48 @@ int fw__channel_may_end(const fw_channel_t* channel) {
   return fw__channel_delivers_no_more(channel) && fw__wire_is_laid(channel);
 }
 
+static int has_writes(const fw_channel_t* channel) {
+  return channel->ledger.n_writes_out > 0 || channel->ledger.n_writes_in > 0;
+}
+
+static int is_asking(const fw_ledger_t* ledger) {
+  for (size_t i = 0; i < ledger->n_received && ledger->n_missing > 0; i++)
+    if (ledger->received[i].asked) return 1;
+  return 0;
+}
+
+/* Descriptors that were not asked for wait for room in this process, which is not up to the peer. */
+static fw_wait_t what_is_waited_for(const fw_channel_t* channel) {
+  if (channel->is_closing || channel->is_dead) return FW_WAIT_NONE;
+  if (channel->is_own_end && !channel->end_reported) return FW_WAIT_FLUSH;
+  if (channel->end_reported) return has_writes(channel) ? FW_WAIT_WRITES : FW_WAIT_ANSWER;
+  if (channel->peer_ended) return is_asking(&channel->ledger) ? FW_WAIT_MISSING : FW_WAIT_NONE;
+  return channel->is_ending_told && !channel->is_eof ? FW_WAIT_END : FW_WAIT_NONE;
+}
+
+static void begin_wait(fw_channel_t* channel) {
+  uint64_t limit = channel->options.end_stall_ms;
+  if (channel->waits == FW_WAIT_WRITES) limit *= WRITES_STALLS;
+  channel->deadline = channel->waits == FW_WAIT_NONE ? 0 : fw__channel_now_ms(channel) + limit;
+}
+
+/* Nothing of an end may take for ever: whatever it waits for now has a time limit of its own. */
+static void watch_end(fw_channel_t* channel) {
+  fw_wait_t waits = what_is_waited_for(channel);
+  if (waits == channel->waits) return;
+  channel->waits = waits;
+  begin_wait(channel);
+}
+
+void fw__channel_note_progress(fw_channel_t* channel, fw_wait_t kind) {
+  if (channel->waits == kind) begin_wait(channel);
+}
+
 static void report_end(fw_channel_t* channel, fw_end_t end) {
   fw__channel_report_batch(channel);
   if (channel->end_reported || channel->is_closing) return;
   channel->end_reported = 1;
-  channel->deadline = 0;
+  watch_end(channel);
   fw__channel_update_poll(channel);
   fw__channel_begin_call(channel);
   channel->callbacks.on_end(channel->data, end);
@@ -88,8 +127,7 @@ static int is_outstanding(const fw_channel_t* channel) {
 }
 
 /* A flush before END, or handles behind it, made no progress for too long. */
-static void give_up_waiting(fw_channel_t* channel) {
-  channel->deadline = 0;
+static void give_up_flush(fw_channel_t* channel) {
   if (!channel->end_laid) {
     fw__wire_cut(channel);
     fw_ledger_return_queued(&channel->ledger);
@@ -129,13 +167,33 @@ void fw__channel_advance(fw_channel_t* channel) {
     return;
   }
   if (channel->peer_end_settled) finish(channel);
+  watch_end(channel);
   fw__channel_update_poll(channel);
 }
 
+/* A peer that refuses handles because it ends, and does not end: as if it had. */
+static void give_up_peer(fw_channel_t* channel) {
+  channel->peer_ended = channel->in.stream.peer_ended = channel->is_eof = 1;
+}
+
 void fw__channel_give_up_late(fw_channel_t* channel) {
-  if (channel->is_closing || !channel->is_own_end || channel->end_reported) return;
-  if (channel->deadline == 0 || channel->deadline > fw__channel_now_ms(channel)) return;
-  give_up_waiting(channel);
+  if (channel->is_closing || channel->deadline == 0) return;
+  if (channel->deadline > fw__channel_now_ms(channel)) return;
+  channel->deadline = 0;
+  switch (channel->waits) {
+    case FW_WAIT_FLUSH:
+      give_up_flush(channel);
+      break;
+    case FW_WAIT_MISSING:
+      fw_read_queue_give_up_missing(&channel->in, fw__channel_on_lost);
+      fw__channel_report_batch(channel);
+      break;
+    case FW_WAIT_END:
+      give_up_peer(channel);
+      break;
+    default:
+      fw__channel_do_close(channel);
+  }
   fw__channel_advance(channel);
 }
 
@@ -143,11 +201,11 @@ int fw_channel_end(fw_channel_t* channel) {
   if (channel->is_closing || channel->end_reported || channel->is_own_end) return 1;
   channel->is_own_end = channel->end_wanted = channel->is_finishing = 1;
   fw__wire_drop_messages(channel);
-  channel->deadline = fw__channel_now_ms(channel) + channel->options.end_stall_ms;
+  watch_end(channel);
   fw__channel_write(channel);
   if (!is_outstanding(channel) && !channel->has_events) {
     channel->end_reported = 1;
-    channel->deadline = 0;
+    watch_end(channel);
     fw__channel_update_poll(channel);
     if (channel->node != NULL) fw__channel_schedule(channel, 1);
     return 1;
@@ -158,11 +216,26 @@ int fw_channel_end(fw_channel_t* channel) {
 }
 
 void fw_channel_peer_died(fw_channel_t* channel) {
+  if (channel->is_closing || channel->is_dead) return;
+  channel->is_dead = channel->is_broken = 1;
+  /* What comes beyond is written by others that hold its end. */
+  size_t left = fw_unread(channel->fd);
+  channel->drain_end = channel->bytes_read + (left > DRAIN_MAX ? DRAIN_MAX : left);
+  channel->read_size = FW_READ_MIN; /* until it is known what comes */
+  if (channel->slot.is_open) channel->drain_end += FW_SLOT_ROOM;
+  fw__channel_drain(channel);
+}
+
+void fw__channel_drain(fw_channel_t* channel) {
+  uint64_t before = channel->bytes_read;
   if (channel->is_closing) return;
-  if (!channel->is_eof) fw__channel_read(channel, DRAIN_BUDGET, FW_NO_LIMIT);
-  channel->is_eof = 1;
-  fw__channel_report_batch(channel);
-  if (!channel->is_closing) fw__channel_advance(channel);
+  if (!channel->is_eof && !channel->in_batch) {
+    int is_over = fw__channel_read(channel, FW_READ_BUDGET, FW_MESSAGE_BUDGET);
+    int is_through = channel->bytes_read == before || channel->bytes_read >= channel->drain_end;
+    channel->is_eof = is_over || is_through;
+  }
+  if (!channel->is_eof) fw__channel_drain_later(channel);
+  fw__channel_after_read(channel);
 }
 
 void fw_channel_reject_message(fw_channel_t* channel) {

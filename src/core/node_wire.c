@@ -140,7 +140,7 @@ void fw_channel_acknowledged(fw_channel_t* channel, int is_ack) {
   if (channel->is_closing || wire == NULL) return;
   const fw_sent_t* sent = fw_node_writer_in_flight(&wire->writer);
   if (sent == NULL) return; /* nothing waits for it */
-  fw__channel_note_progress(channel);
+  fw__channel_note_progress(channel, FW_WAIT_FLUSH);
   if (is_ack) {
     wire->resend_ms = 0;
     fw_node_writer_acknowledged(&wire->writer);

@@ -3,7 +3,6 @@
 #include "channel_state.h"
 #include "wire.h"
 
-#define READ_MIN ((size_t)4 << 10)
 #define EARLY_READ_NS 500000             /* between two of those while JavaScript is sending */
 #define EARLY_BUDGET ((size_t)256 << 10) /* bytes, in one turn */
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
@@ -14,7 +13,7 @@
  * last messages say that a budget takes. */
 static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_messages) {
   size_t wanted = n_messages == 0 ? 0 : size / n_messages * FW_MESSAGE_BUDGET;
-  channel->read_size = wanted < READ_MIN ? READ_MIN : wanted;
+  channel->read_size = wanted < FW_READ_MIN ? FW_READ_MIN : wanted;
   if (n_messages <= FW_MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
 }
 
@@ -107,14 +106,14 @@ void fw__channel_read_acknowledgements(fw_channel_t* channel) {
 void fw__channel_on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   if (channel->is_closing) return;
-  channel->has_events = 1;
+  fw__channel_note_event(channel);
+  fw__channel_note_progress(channel, FW_WAIT_END);
   channel->spin.n_received++;
-  channel->n_received++;
   channel->callbacks.on_message(channel->data, message);
 }
 
 void fw__channel_on_lost(void* data, uint64_t id) {
   fw_channel_t* channel = data;
-  channel->has_events = 1;
+  fw__channel_note_event(channel);
   channel->callbacks.on_lost(channel->data, id);
 }

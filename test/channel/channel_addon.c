@@ -199,6 +199,8 @@ static napi_value call(napi_env env, napi_callback_info info) {
     return number(env, fw_channel_refuse(channel, (uint64_t)args[2], (fw_refused_reason_t)args[3]));
   else if (strcmp(name, "addClosed") == 0)
     return number(env, fw_channel_add_closed(channel, (uint64_t)args[2], (uint64_t)args[3]));
+  else if (strcmp(name, "expectCounts") == 0)
+    return number(env, fw_channel_expect_counts(channel, (uint64_t)args[2], (int)args[3]));
   else if (strcmp(name, "writesDone") == 0)
     fw_channel_writes_done(channel, (uint64_t)args[2], (int)args[3]);
   else if (strcmp(name, "hold") == 0) fw_channel_hold(channel);

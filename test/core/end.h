@@ -13,8 +13,8 @@
 
 #define END_MAX_NOTES 4096
 
-void fw__channel_note_progress(fw_channel_t* channel) {
-  (void)channel;
+void fw__channel_note_progress(fw_channel_t* channel, fw_wait_t kind) {
+  (void)channel, (void)kind;
 }
 
 void fw__channel_tell_ending(fw_channel_t* channel) {
@@ -174,6 +174,7 @@ static inline void end_free(end_t* end) {
     free(end->got[i].data);
     free((void*)end->got[i].handle.buffered);
   }
+  fw_keys_free(&end->channel->keys);
   free(end->channel);
   free(end);
 }

@@ -43,7 +43,8 @@ static void on_message(void* data, const fw_message_t* message) {
 static int an_end_is_near(const party_t* party) {
   const fw_channel_t* channel = party->channel;
   if (channel == NULL) return 1;
-  int did_stall = channel->is_own_end && channel->deadline == 0;
+  int did_stall =
+      channel->is_own_end && (channel->waits != FW_WAIT_FLUSH || channel->deadline == 0);
   return channel->peer_ended || channel->is_eof || channel->is_closing || did_stall;
 }
 

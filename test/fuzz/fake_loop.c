@@ -40,6 +40,7 @@ typedef struct {
   uv_poll_cb on_poll;
   uv_prepare_cb on_prepare;
   uv_timer_cb on_timer;
+  uv_idle_cb on_idle;
   uv_close_cb on_close;
 } slot_t;
 
@@ -112,6 +113,23 @@ int uv_prepare_start(uv_prepare_t* handle, uv_prepare_cb on_prepare) {
 }
 
 int uv_prepare_stop(uv_prepare_t* handle) {
+  find_slot(handle)->is_active = 0;
+  return 0;
+}
+
+int uv_idle_init(uv_loop_t* loop, uv_idle_t* handle) {
+  handle->loop = loop;
+  return add_slot(loop, handle, UV_IDLE);
+}
+
+int uv_idle_start(uv_idle_t* handle, uv_idle_cb on_idle) {
+  slot_t* slot = find_slot(handle);
+  slot->is_active = 1;
+  slot->on_idle = on_idle;
+  return 0;
+}
+
+int uv_idle_stop(uv_idle_t* handle) {
   find_slot(handle)->is_active = 0;
   return 0;
 }
@@ -231,6 +249,9 @@ void world_run_loop(int end) {
   world_end = end;
   for (int i = 0; i < MAX_HANDLES; i++)
     if (slots[end][i].type == UV_TIMER) run_timer(&slots[end][i]);
+  for (int i = 0; i < MAX_HANDLES; i++)
+    if (slots[end][i].type == UV_IDLE && slots[end][i].is_active)
+      slots[end][i].on_idle((uv_idle_t*)slots[end][i].handle);
   for (int i = 0; i < MAX_HANDLES; i++)
     if (slots[end][i].type == UV_PREPARE && slots[end][i].is_active)
       slots[end][i].on_prepare((uv_prepare_t*)slots[end][i].handle);

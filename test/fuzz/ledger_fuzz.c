@@ -20,7 +20,8 @@ static party_t parties[2];
 
 /* --------------------------------------------------------- what the core asks */
 
-void fw__channel_note_progress(fw_channel_t* channel) {
+void fw__channel_note_progress(fw_channel_t* channel, fw_wait_t kind) {
+  (void)kind;
   (void)channel;
 }
 

@@ -17,7 +17,8 @@ static volatile uint32_t sink;
 
 /* ------------------------------------------------------------- the channel */
 
-void fw__channel_note_progress(fw_channel_t* ended) {
+void fw__channel_note_progress(fw_channel_t* ended, fw_wait_t kind) {
+  (void)kind;
   (void)ended;
 }
 

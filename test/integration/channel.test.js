@@ -8,6 +8,34 @@ const { loadChannelAddon } = require('../helpers/channel-addon');
 const { sleep } = require('../helpers/stopped');
 const { until } = require('../helpers/until');
 
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A frame of docs/protocol.md. */
+function frame(kind, payload = Buffer.alloc(0), { encoding = 0, id = 0 } = {}) {
+  const header = Buffer.alloc(16);
+  header.writeUInt32LE(payload.length);
+  header[4] = kind;
+  header[6] = encoding;
+  header.writeBigUInt64LE(BigInt(id), 8);
+  return Buffer.concat([header, payload]);
+}
+
+function hello() {
+  const payload = Buffer.alloc(32);
+  payload.write('forkwire');
+  payload.writeUInt16LE(1, 8);
+  payload.writeUInt16LE(1, 10);
+  payload.writeBigUInt64LE(1n << 30n, 24);
+  return frame(1, payload);
+}
+
+const HELLO = hello();
+
+const counts = (pairs) => {
+  const payload = new BigUint64Array(pairs.flat().map(BigInt));
+  return frame(12, Buffer.from(payload.buffer));
+};
+
 const USER = 0;
 const INTERNAL = 1;
 const JSON_TEXT = 1;
@@ -195,17 +223,104 @@ describe('the channel of the core', () => {
     fs.closeSync(theirs);
   });
 
-  it('tells counts before a message that is sent behind them', async () => {
+  it('tells counts with the batch of a message that is sent behind them', async () => {
     const [a, b] = pair();
+    b.call('expectCounts', 9, 1);
     a.call('addClosed', 9, 1);
     a.call('addClosed', 9, 1);
     a.send('1');
     await b.waitFor('message');
-    assert.deepEqual(
-      b.lines.filter((line) => /^(counts|message)/.test(line)).map((line) => line.split(' ')[0]),
-      ['counts', 'message'],
-    );
+    await b.waitFor('counts');
+    const at = (start) => b.lines.findIndex((line) => line.startsWith(start));
+    assert.ok(at('counts') < b.lines.indexOf('batch', at('message')));
     assert.deepEqual(b.saw('counts'), ['counts 9 2']);
+  });
+
+  it('tells counts of a batch together, and only of keys that are expected', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours);
+    for (const key of [7, 9]) a.call('expectCounts', key, 1);
+    a.call('expectCounts', 7, 0);
+    const frame = counts([
+      [9, 1],
+      [8, 1],
+      [7, 1],
+      [9, 2],
+    ]);
+    fs.writeSync(theirs, Buffer.concat([HELLO, ...Array(10).fill(frame)]));
+    await a.waitFor('counts');
+    assert.deepEqual(a.saw('counts'), ['counts 9 30']);
+    fs.closeSync(theirs);
+    await a.waitFor('closed');
+  });
+
+  it('reads what a dead peer left in slices, and nothing that comes later', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours);
+    fs.writeSync(theirs, HELLO);
+    await a.waitFor('hello');
+    const messages = frame(3, Buffer.from('1'), { encoding: JSON_TEXT });
+    fs.writeSync(theirs, Buffer.concat(Array(6000).fill(messages)));
+    a.call('peerDied');
+    assert.ok(a.saw('message').length < 4500, `${a.saw('message').length} at once`);
+    fs.writeSync(theirs, Buffer.concat(Array(1000).fill(messages)));
+    await a.waitFor('closed');
+    const { length } = a.saw('message');
+    assert.ok(length >= 6000 && length < 7000, `${length}`);
+    assert.deepEqual(a.saw('end'), ['end died']);
+    fs.closeSync(theirs);
+  });
+
+  it('closes a channel whose END nobody answers', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours, { endStall: 100 });
+    fs.writeSync(theirs, HELLO);
+    await a.waitFor('hello');
+    assert.equal(a.call('end'), 1);
+    await a.waitFor('closed');
+    fs.closeSync(theirs);
+  });
+
+  it('closes a channel whose peer ended and does not read the answer', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours, { endStall: 100 });
+    while (a.call('queued') === 0) a.send('x'.repeat(100_000));
+    fs.writeSync(theirs, Buffer.concat([HELLO, frame(13)]));
+    await a.waitFor('closed');
+    assert.deepEqual(a.saw('end'), ['end peer']);
+    fs.closeSync(theirs);
+  });
+
+  it('closes a channel whose peer refuses a handle because it ends, and does not end', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours, { endStall: 200 });
+    const fd = await tcpDescriptor();
+    a.send('1', { fd, token: 7 });
+    const landed = frame(6, undefined, { id: 1 });
+    const refused = frame(8, Buffer.from([5, 0, 0, 0]), { id: 1 });
+    fs.writeSync(theirs, Buffer.concat([HELLO, landed, refused]));
+    await a.waitFor('settled 7 returned 5');
+    const message = frame(3, Buffer.from('1'), { encoding: JSON_TEXT });
+    for (let i = 0; i < 4; i++) {
+      await wait(100); // what it still sends is delivered, and counts
+      fs.writeSync(theirs, message);
+      await a.waitFor('message', i + 1);
+    }
+    assert.deepEqual(a.saw('end'), []);
+    await a.waitFor('closed');
+    assert.deepEqual(a.saw('end'), ['end peer']);
+    fs.closeSync(theirs);
+  });
+
+  it('is closed at the death of its peer, whatever it waits for and whoever holds the socket', async () => {
+    const [ours, theirs] = addon.socketPair();
+    const a = open(ours);
+    fs.writeSync(theirs, HELLO);
+    await a.waitFor('hello');
+    assert.equal(a.call('end'), 1);
+    a.call('peerDied');
+    await a.waitFor('closed');
+    fs.closeSync(theirs);
   });
 
   it('tells of writes that are done, also when that is known before the handle left', async () => {

@@ -10,7 +10,7 @@ const ROOT = path.join(__dirname, '../..');
 
 const ALONE = [
   ...['buffer', 'frame', 'frame_kinds', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
-  ...['body', 'segment', 'segment_map', 'segment_pool', 'slot'],
+  ...['body', 'keys', 'segment', 'segment_map', 'segment_pool', 'slot'],
 ];
 const SHARED = [...ALONE, 'forkwire'];
 

@@ -8,7 +8,7 @@ const TEST = path.join(__dirname, '..');
 
 /** The file that a name in rules.md means. */
 function fileOf(name) {
-  const places = ['integration', 'unit', 'faults', 'long', '.'].map(
+  const places = ['integration', 'unit', 'hostile', 'faults', 'long', '.'].map(
     (folder) => `${folder}/${name}.test.js`,
   );
   const found = [...places, `core/${name}.c`].find((file) => fs.existsSync(path.join(TEST, file)));
