@@ -355,6 +355,7 @@ void Channel::OnClosed(void* data) {
   int64_t total;
   napi_adjust_external_memory(channel->Env(), -channel->reported_memory_, &total);
   bool is_ending = channel->environment_->is_ending();
+  if (is_ending) channel->DropHandler();
   channel->environment_->Remove(channel);
   if (is_ending) return;
   Napi::HandleScope scope(channel->Env());

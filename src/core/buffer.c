@@ -8,6 +8,9 @@
 #include <malloc.h>
 #endif
 
+#define KEEP_MAX ((size_t)1 << 20) /* bytes that are kept though little of them is used */
+#define SPARSE 8                   /* little is 1 / this */
+
 void fw_buffer_init(fw_buffer_t* buffer) {
   memset(buffer, 0, sizeof(*buffer));
 }
@@ -53,9 +56,21 @@ int fw_buffer_append(fw_buffer_t* buffer, const void* bytes, size_t size) {
   return 0;
 }
 
+/* One large message is no reason to keep its memory for ever. Without memory for a smaller one it stays as it is. */
+static void shrink(fw_buffer_t* buffer) {
+  size_t size = fw_buffer_size(buffer);
+  fw_buffer_t smaller;
+  fw_buffer_init(&smaller);
+  if (fw_buffer_append(&smaller, fw_buffer_bytes(buffer), size) < 0) return;
+  fw_buffer_free(buffer);
+  *buffer = smaller;
+}
+
 void fw_buffer_consume(fw_buffer_t* buffer, size_t size) {
   buffer->start += size;
   if (buffer->start == buffer->end) buffer->start = buffer->end = 0;
+  if (buffer->capacity > KEEP_MAX && fw_buffer_size(buffer) <= buffer->capacity / SPARSE)
+    shrink(buffer);
 }
 
 void fw_heap_trim(void) {

@@ -21,6 +21,7 @@ uint8_t* fw_buffer_reserve(fw_buffer_t* buffer, size_t size);
 void fw_buffer_commit(fw_buffer_t* buffer, size_t size);
 /* 0 or UV_ENOMEM. */
 int fw_buffer_append(fw_buffer_t* buffer, const void* bytes, size_t size);
+/* Gives memory back where much of it is not used any more. Invalidates earlier pointers. */
 void fw_buffer_consume(fw_buffer_t* buffer, size_t size);
 
 static inline size_t fw_buffer_size(const fw_buffer_t* buffer) {

@@ -115,6 +115,37 @@ static void passes_every_byte_on_in_order(void) {
   fw_buffer_free(&buffer);
 }
 
+static void gives_the_memory_of_a_large_message_back(void) {
+  fw_buffer_t buffer;
+  fw_buffer_init(&buffer);
+  size_t size = (size_t)64 << 20;
+  uint8_t* room = fw_buffer_reserve(&buffer, size);
+  CHECK(room != NULL);
+  memset(room, 'x', size);
+  memcpy(room + size - 3, "abc", 3);
+  fw_buffer_commit(&buffer, size);
+  fw_buffer_consume(&buffer, size / 2);
+  CHECK(buffer.capacity >= size); /* half of it is in use */
+  fw_buffer_consume(&buffer, size / 2 - 3);
+  CHECK(buffer.capacity <= 1 << 20);
+  CHECK_EQUAL(fw_buffer_size(&buffer), 3);
+  CHECK(memcmp(fw_buffer_bytes(&buffer), "abc", 3) == 0);
+  CHECK(fw_buffer_reserve(&buffer, size) != NULL);
+  fw_buffer_consume(&buffer, 3);
+  CHECK(buffer.capacity <= 1 << 20);
+  fw_buffer_free(&buffer);
+}
+
+static void keeps_the_memory_of_usual_messages(void) {
+  fw_buffer_t buffer;
+  fw_buffer_init(&buffer);
+  CHECK(fw_buffer_reserve(&buffer, (size_t)1 << 20) != NULL);
+  fw_buffer_commit(&buffer, (size_t)1 << 20);
+  fw_buffer_consume(&buffer, (size_t)1 << 20);
+  CHECK_EQUAL(buffer.capacity, (size_t)1 << 20);
+  fw_buffer_free(&buffer);
+}
+
 int main(void) {
   RUN(is_empty_at_first_and_after_free);
   RUN(gives_back_what_was_appended);
@@ -124,5 +155,7 @@ int main(void) {
   RUN(begins_at_the_front_again_when_all_is_consumed);
   RUN(refuses_a_size_that_cannot_be_and_stays_as_it_was);
   RUN(passes_every_byte_on_in_order);
+  RUN(gives_the_memory_of_a_large_message_back);
+  RUN(keeps_the_memory_of_usual_messages);
   return check_done();
 }
