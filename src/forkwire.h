@@ -70,7 +70,8 @@ typedef enum {
   FW_REFUSED_POLICY = 2,
   FW_REFUSED_NO_LISTENER = 3,
   FW_REFUSED_UNUSABLE = 4,
-  FW_REFUSED_ENDING = 5
+  FW_REFUSED_ENDING = 5,
+  FW_REFUSED_BARRED = 6
 } fw_refused_reason_t;
 
 /* What became of a handle that was sent. */

@@ -63,17 +63,25 @@ static void collect_fds(struct msghdr* message, fw_fd_set_t* set) {
   cloexec_all(set);
 }
 
-ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set) {
+/* Exactly that many: CMSG_SPACE() may have room for one more. */
+static void make_room(struct msghdr* message, control_t* control, size_t max_fds) {
+  if (max_fds == 0) return;
+  if (max_fds > FW_SET_MAX) max_fds = FW_SET_MAX;
+  message->msg_control = control->bytes;
+  message->msg_controllen = CMSG_LEN(sizeof(int) * max_fds);
+}
+
+ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
+                fw_fd_set_t* ret_set) {
   control_t control;
-  struct msghdr message = {.msg_iov = (struct iovec*)iov,
-                           .msg_iovlen = n_iov,
-                           .msg_control = control.bytes,
-                           .msg_controllen = sizeof(control.bytes)};
+  struct msghdr message = {.msg_iov = (struct iovec*)iov, .msg_iovlen = n_iov};
   ssize_t received;
+  make_room(&message, &control, max_fds);
   do received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   if (received < 0) return -errno;
   collect_fds(&message, ret_set);
+  if (ret_set->truncated) ret_set->has_room = fw_fd_room(fd, 1) > 0;
   return received;
 }
 
@@ -84,7 +92,7 @@ size_t fw_unread(int fd) {
 
 void fw_fd_set_init(fw_fd_set_t* set) {
   set->count = set->next = set->owed = 0;
-  set->truncated = set->present = set->announced = 0;
+  set->truncated = set->has_room = set->present = set->announced = 0;
 }
 
 void fw_fd_set_drop(fw_fd_set_t* set) {
@@ -103,7 +111,12 @@ const char* fw_fd_set_announce(fw_fd_set_t* set, uint32_t count) {
 
 const char* fw_fd_set_claim(fw_fd_set_t* set, int* ret_fd) {
   if (!set->announced || set->owed == 0) return "unowned";
-  *ret_fd = set->next < set->count ? set->fds[set->next++] : -1;
+  if (set->next < set->count) {
+    *ret_fd = set->fds[set->next++];
+  } else { /* only the first that was cut off may be what the kernel stopped at */
+    *ret_fd = set->has_room ? FW_FD_BARRED : -1;
+    set->has_room = 0;
+  }
   if (--set->owed == 0) fw_fd_set_init(set);
   return NULL;
 }

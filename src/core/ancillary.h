@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "fd_kind.h"
 #include "frame.h"
 
 /* A set of received descriptors. It owns those that nobody took out. */
@@ -17,6 +18,7 @@ typedef struct fw_fd_set_s {
   size_t next;   /* the first that nobody took out */
   size_t owed;   /* frames that are still to claim one, by the BATCH frame */
   int truncated; /* the kernel dropped the last ones */
+  int has_room;  /* truncated, though a descriptor was free */
   int present;
   int announced; /* its BATCH frame came */
 } fw_fd_set_t;
@@ -25,8 +27,10 @@ typedef struct fw_fd_set_s {
 ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, size_t n_fds);
 
 /* Bytes received, 0 at the end, or a negative errno. `ret_set` is filled when descriptors came or
- * were cut off; all are close-on-exec. It must be empty before. */
-ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set);
+ * were cut off; all are close-on-exec. It must be empty before. Of more than `max_fds` descriptors
+ * the kernel keeps the last ones: they never come to be in this process. */
+ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
+                fw_fd_set_t* ret_set);
 
 /* Bytes that can be received now, or SIZE_MAX where that is not known. */
 size_t fw_unread(int fd);
@@ -36,7 +40,12 @@ void fw_fd_set_init(fw_fd_set_t* set);
 void fw_fd_set_drop(fw_fd_set_t* set);
 /* A BATCH frame announced `count`: NULL, or the broken rule. */
 const char* fw_fd_set_announce(fw_fd_set_t* set, uint32_t count);
-/* The next descriptor for a frame that owns one: *ret_fd is -1 when it was cut off. NULL or the rule. */
+static inline size_t fw_fd_set_left(const fw_fd_set_t* set) {
+  return set->count - set->next;
+}
+
+/* The next descriptor for a frame that owns one. *ret_fd is -1 when it was cut off, FW_FD_BARRED when
+ * it is the one at which the kernel stopped though another descriptor was free. NULL or the rule. */
 const char* fw_fd_set_claim(fw_fd_set_t* set, int* ret_fd);
 
 #endif

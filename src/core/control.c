@@ -203,6 +203,7 @@ static void put(fw_channel_t* channel, fw_frame_t frame, const uint8_t* payload)
 }
 
 void fw__control_lay_hello(fw_channel_t* channel) {
+  channel->in.stream.features = features(channel); /* until HELLO says what the peer has */
   uint8_t payload[FW_HELLO_SIZE];
   fw_hello_t hello = {.min_version = FW_VERSION,
                       .max_version = FW_VERSION,

@@ -8,6 +8,9 @@
 
 #include "../forkwire.h"
 
+/* In place of a descriptor: the system does not let this process have it, however many are free. */
+#define FW_FD_BARRED (-2)
+
 typedef struct fw_fd_info_s {
   uint64_t inode;
   fw_fd_kind_t kind;

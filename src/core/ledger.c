@@ -5,6 +5,8 @@
 
 #include "fd_kind.h"
 
+#define MAX_TRIES 3 /* of a descriptor that this process is not let have */
+
 const char* fw_state_name(fw_handle_state_t state) {
   static const char* const names[] = {"QUEUED",   "SENT",    "LANDED",  "TAKEN",
                                       "RETURNED", "MISSING", "ADOPTED", "REFUSED"};
@@ -417,9 +419,13 @@ const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
                            .lane = lane,
                            .kind = block->kind,
                            .type = block->type,
+                           .n_barred = *fd == FW_FD_BARRED,
                            .state = FW_STATE_LANDED};
   ledger->n_received_in[lane]++;
-  if (*fd < 0) set_received_state(ledger, entry, FW_STATE_MISSING);
+  if (*fd < 0) {
+    entry->fd = -1;
+    set_received_state(ledger, entry, FW_STATE_MISSING);
+  }
   *fd = -1;
   return NULL;
 }
@@ -431,7 +437,12 @@ const char* fw_ledger_fill(fw_ledger_t* ledger, uint64_t id, uint64_t inode, int
     return "ledger";
   }
   entry->asked = 0;
-  if (*fd < 0) return NULL;
+  if (*fd < 0) {
+    if (*fd == FW_FD_BARRED && ++entry->n_barred == MAX_TRIES)
+      fw_ledger_refuse(ledger, id, FW_REFUSED_BARRED);
+    *fd = -1;
+    return NULL;
+  }
   if (!is_as_declared(*fd, entry->inode, entry->kind, entry->type)) {
     fw_fd_close(fd);
     return fw_ledger_refuse(ledger, id, FW_REFUSED_MISMATCH) == 0 ? NULL : "ledger";

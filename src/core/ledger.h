@@ -46,7 +46,8 @@ typedef struct fw_received_s {
   fw_lane_t lane;
   uint8_t kind;
   uint8_t type;
-  uint8_t asked; /* a RESEND of it is not answered */
+  uint8_t asked;    /* a RESEND of it is not answered */
+  uint8_t n_barred; /* times that it did not come though a descriptor was free */
   fw_handle_state_t state;
 } fw_received_t;
 
@@ -147,11 +148,12 @@ const char* fw_ledger_on_resend(fw_ledger_t* ledger, const uint8_t* ids, size_t 
 
 /* --- receiving --- */
 
-/* A frame with a handle: NULL or the rule. Adopts *fd (-1: it is missing), also on failure,
- * and leaves -1. *ret_refused is set when it is not wanted, or not what was declared. */
+/* A frame with a handle: NULL or the rule. Adopts *fd (-1 or FW_FD_BARRED: it is missing), also on
+ * failure, and leaves -1. *ret_refused is set when it is not wanted, or not what was declared. */
 const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
                               const fw_block_t* block, int* fd, int* ret_refused);
-/* HANDLE_FD: adopts *fd likewise. A descriptor that is cut off again stays missing. */
+/* HANDLE_FD: adopts *fd likewise. A descriptor that is cut off again stays missing, unless it was
+ * barred each time: then it is refused, and what waits behind it goes on. */
 const char* fw_ledger_fill(fw_ledger_t* ledger, uint64_t id, uint64_t inode, int* fd);
 /* NULL when there is none. The pointer is valid until the ledger changes. */
 fw_received_t* fw_ledger_find(fw_ledger_t* ledger, uint64_t id);

@@ -62,6 +62,17 @@ static int is_of_type(const fw_fd_info_t* info, uint8_t type) {
   return type != 0 && info->kind != FW_FD_OTHER && (info->kind == FW_FD_UDP) == is_dgram;
 }
 
+/* Those that no message was found for yet count as well. One may always come: has_room() is asked when
+ * it is acknowledged. */
+size_t fw__node_wire_fd_room(const fw_channel_t* channel) {
+  const fw_ledger_t* ledger = &channel->ledger;
+  const fw_node_reader_t* reader = &channel->node->reader;
+  size_t most = ledger->credit[FW_LANE_USER] + ledger->credit[FW_LANE_INTERNAL];
+  size_t there =
+      ledger->n_received + fw_fd_set_left(&reader->old.set) + fw_fd_set_left(&reader->recent.set);
+  return there < most ? most - there : 1;
+}
+
 /* Adopts fd. The id, or 0 when it is not what was declared. */
 static uint64_t receive(fw_ledger_t* ledger, fw_lane_t lane, uint8_t type, int fd) {
   fw_fd_info_t info;

@@ -24,6 +24,8 @@ typedef struct fw_node_wire_s {
   uint64_t writes_at; /* when a socket whose writes do not end goes back, or 0 */
 } fw_node_wire_t;
 
+/* How many descriptors may come with the next read. */
+size_t fw__node_wire_fd_room(const fw_channel_t* channel);
 /* NULL without memory. */
 fw_node_wire_t* fw__node_wire_new(fw_channel_t* channel);
 void fw__node_wire_free(fw_node_wire_t* wire);

@@ -629,13 +629,25 @@ size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]) {
   return count;
 }
 
-/* Descriptors that came: at most one set may wait behind the one in use. */
+size_t fw_read_queue_fd_room(const fw_read_queue_t* queue) {
+  const fw_ledger_t* ledger = queue->ledger;
+  size_t most = ledger->credit[FW_LANE_USER] + ledger->credit[FW_LANE_INTERNAL];
+  size_t there = ledger->n_received - ledger->n_missing + fw_fd_set_left(&queue->set) +
+                 fw_fd_set_left(&queue->waiting_set);
+  if (queue->stream.features & FW_FEATURE_SEGMENTS) most++;
+  if ((queue->stream.features & FW_FEATURE_SLOTS) != 0 && !queue->has_slot) most++;
+  return there < most ? most - there : 0;
+}
+
+/* Descriptors that came are charged to the credit at once, and at most one set may wait behind the
+ * one in use. */
 static int add_set(fw_read_queue_t* queue, fw_fd_set_t* set) {
   fw_frame_t frame = {.kind = FW_KIND_BATCH};
   fw_fd_set_t* slot = queue->set.present ? &queue->waiting_set : &queue->set;
-  if (slot->present) {
+  int is_too_many = set->has_room && set->count >= fw_read_queue_fd_room(queue);
+  if (slot->present || is_too_many) {
     fw_fd_set_drop(set);
-    return violate(queue, &frame, "batch", 0);
+    return violate(queue, &frame, is_too_many ? "handle-credit" : "batch", 0);
   }
   *slot = *set;
   fw_fd_set_init(set);

@@ -93,6 +93,9 @@ void fw_read_queue_free(fw_read_queue_t* queue);
 
 /* Where the next bytes should go: 1 or 2 entries, or 0 without memory. */
 size_t fw_read_queue_prepare(fw_read_queue_t* queue, struct iovec iov[2]);
+/* How many descriptors may come with them: what the peer's handle credit leaves, those that wait for
+ * their frame counted, and one each for a segment and a slot. */
+size_t fw_read_queue_fd_room(const fw_read_queue_t* queue);
 /* `size` bytes were put there, and `set` came with them: it is taken over, and empty afterwards. Handles whatever
  * is complete. 0, UV_EPROTO (queue->violation says why) or UV_ENOMEM. */
 int fw_read_queue_received(fw_read_queue_t* queue, size_t size, fw_fd_set_t* set);

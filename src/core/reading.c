@@ -39,7 +39,7 @@ static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, 
   *ret_room = UNKNOWN;
   if (size != UV_EAGAIN) return size;
   if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
-  size = fw_recv(channel->fd, iov, n_iov, set);
+  size = fw_recv(channel->fd, iov, n_iov, fw__wire_fd_room(channel), set);
   if (!set->present) *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
   else if (fw__wire_stops_behind_fds(channel)) *ret_room = STOP;
   return size;

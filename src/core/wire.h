@@ -54,6 +54,11 @@ static inline size_t fw__wire_prepare(fw_channel_t* channel, struct iovec iov[2]
   return fw_read_queue_prepare(&channel->in, iov);
 }
 
+static inline size_t fw__wire_fd_room(const fw_channel_t* channel) {
+  if (channel->node != NULL) return fw__node_wire_fd_room(channel);
+  return fw_read_queue_fd_room(&channel->in);
+}
+
 static inline int fw__wire_received(fw_channel_t* channel, size_t size, fw_fd_set_t* set) {
   if (channel->node != NULL) return fw_node_reader_received(&channel->node->reader, size, set);
   return fw_read_queue_received(&channel->in, size, set);

@@ -21,7 +21,7 @@ static ssize_t send_bytes(int fd, const void* bytes, size_t size, const int* fds
 static ssize_t receive_bytes(int fd, void* bytes, size_t size, fw_fd_set_t* set) {
   struct iovec iov = {bytes, size};
   fw_fd_set_init(set);
-  return fw_recv(fd, &iov, 1, set);
+  return fw_recv(fd, &iov, 1, FW_SET_MAX, set);
 }
 
 /* A set of `count` as it arrives, of sockets that exist. */
@@ -62,7 +62,7 @@ static void gathers_and_scatters(void) {
   channel(fds);
   fw_fd_set_init(&set);
   CHECK_EQUAL(fw_send(fds[0], out, 2, NULL, 0), 6);
-  CHECK_EQUAL(fw_recv(fds[1], in, 2, &set), 6);
+  CHECK_EQUAL(fw_recv(fds[1], in, 2, FW_SET_MAX, &set), 6);
   CHECK(memcmp(head, "abc", 3) == 0 && memcmp(tail, "def", 3) == 0);
   close_both(fds);
 }
@@ -273,6 +273,45 @@ static void nothing_is_claimed_before_the_batch_frame(void) {
   fw_fd_set_drop(&set);
 }
 
+/* Not even for a moment this process has more than it allows. */
+static void no_more_come_than_may(void) {
+  for (size_t most = 0; most <= 5; most++) {
+    int fds[2];
+    int sent[4];
+    fw_fd_set_t set;
+    CHECK_EQUAL(fw_socketpair(fds), 0);
+    for (int i = 0; i < 4; i++) sent[i] = fds[0];
+    struct iovec iov = {"x", 1};
+    CHECK_EQUAL(fw_send(fds[0], &iov, 1, sent, 4), 1);
+    uint8_t byte;
+    struct iovec in = {&byte, 1};
+    fw_fd_set_init(&set);
+    CHECK_EQUAL(fw_recv(fds[1], &in, 1, most, &set), 1);
+    CHECK_EQUAL(set.count, most < 4 ? most : 4);
+    CHECK_EQUAL(set.truncated, most < 4);
+    CHECK_EQUAL(set.has_room, most < 4);
+    fw_fd_set_drop(&set);
+    close(fds[0]);
+    close(fds[1]);
+  }
+}
+
+/* The kernel stops at the first that it does not let this process have: that one is to blame. */
+static void of_those_that_were_cut_off_the_first_is_barred(void) {
+  int fd = 0;
+  fw_fd_set_t set;
+  fw_fd_set_init(&set);
+  set.present = set.truncated = set.has_room = 1;
+  CHECK_RULE(fw_fd_set_announce(&set, 3), NULL);
+  CHECK_RULE(fw_fd_set_claim(&set, &fd), NULL);
+  CHECK_EQUAL(fd, FW_FD_BARRED);
+  CHECK_RULE(fw_fd_set_claim(&set, &fd), NULL);
+  CHECK_EQUAL(fd, -1);
+  CHECK_RULE(fw_fd_set_claim(&set, &fd), NULL);
+  CHECK_EQUAL(fd, -1);
+  CHECK(!set.present);
+}
+
 int main(void) {
   unlimit_room();
   RUN(a_pair_is_connected_and_close_on_exec);
@@ -291,5 +330,7 @@ int main(void) {
   RUN(the_last_ones_of_a_truncated_set_are_missing);
   RUN(a_count_that_does_not_fit_the_set_is_found);
   RUN(nothing_is_claimed_before_the_batch_frame);
+  RUN(no_more_come_than_may);
+  RUN(of_those_that_were_cut_off_the_first_is_barred);
   return check_done();
 }

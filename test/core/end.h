@@ -202,7 +202,7 @@ static inline int end_receive(end_t* end) {
   fw_fd_set_init(&set);
   size_t n_iov = fw_read_queue_prepare(&end->channel->in, iov);
   CHECK(n_iov > 0);
-  ssize_t size = fw_recv(end->fd, iov, n_iov, &set);
+  ssize_t size = fw_recv(end->fd, iov, n_iov, fw_read_queue_fd_room(&end->channel->in), &set);
   if (size <= 0) return size == 0 ? UV_EOF : (int)size;
   int status = fw_read_queue_received(&end->channel->in, (size_t)size, &set);
   CHECK(!set.present);

@@ -774,6 +774,36 @@ static void the_receiver_knows_whose_writes_are_pending(void) {
   end();
 }
 
+/* What the system does not let this process have is asked for three times, and then goes back. */
+static void what_is_barred_three_times_is_refused(void) {
+  fw_ledger_t ledger;
+  int refused;
+  fw_ledger_init(&ledger, NULL, NULL);
+  fw_block_t block = {.inode = 77, .kind = FW_FD_TCP, .type = FW_HANDLE_SOCKET};
+  for (uint64_t id = 1; id <= 2; id++) {
+    int fd = id == 1 ? FW_FD_BARRED : -1;
+    CHECK_RULE(fw_ledger_receive(&ledger, FW_LANE_USER, id, &block, &fd, &refused), NULL);
+    CHECK_EQUAL(fd, -1);
+    CHECK_EQUAL(refused, 0);
+  }
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQUAL(ledger.n_refused, 0);
+    CHECK_EQUAL(fw_ledger_landed_id(&ledger), 0);
+    CHECK_EQUAL(fw_ledger_ask_missing(&ledger, 2), 2);
+    ledger.n_resend_ids = 0;
+    int fd = FW_FD_BARRED;
+    CHECK_RULE(fw_ledger_fill(&ledger, 1, 77, &fd), NULL);
+    CHECK_EQUAL(fd, -1);
+    CHECK_RULE(fw_ledger_fill(&ledger, 2, 77, &fd), NULL); /* nothing of it was tried */
+  }
+  CHECK_EQUAL(ledger.n_refused, 1);
+  CHECK_EQUAL(ledger.refused[0].id, 1);
+  CHECK_EQUAL(ledger.refused[0].reason, FW_REFUSED_BARRED);
+  CHECK_EQUAL(ledger.n_missing, 1);
+  CHECK_EQUAL(fw_ledger_landed_id(&ledger), 1);
+  fw_ledger_free(&ledger);
+}
+
 int main(void) {
   unlimit_room();
   RUN(a_moved_handle_is_borrowed);
@@ -816,5 +846,6 @@ int main(void) {
   RUN(writes_of_a_handle_that_does_not_leave_are_forgotten);
   RUN(at_most_4096_wait_for_their_writes);
   RUN(the_receiver_knows_whose_writes_are_pending);
+  RUN(what_is_barred_three_times_is_refused);
   return check_done();
 }

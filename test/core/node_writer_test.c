@@ -79,7 +79,7 @@ static void check_got(const char* wanted, size_t n_fds) {
     fw_fd_set_t set;
     struct iovec iov = {text + length, sizeof(text) - 1 - length};
     fw_fd_set_init(&set);
-    ssize_t size = fw_recv(pair[1], &iov, 1, &set);
+    ssize_t size = fw_recv(pair[1], &iov, 1, FW_SET_MAX, &set);
     if (size < 0) break;
     length += (size_t)size;
     count += set.count;
@@ -285,7 +285,7 @@ static void what_the_kernel_takes_in_pieces_arrives_as_a_whole(void) {
     fw_fd_set_t set;
     struct iovec iov = {got + length, sizeof(got) - length};
     fw_fd_set_init(&set);
-    ssize_t size = fw_recv(pair[1], &iov, 1, &set);
+    ssize_t size = fw_recv(pair[1], &iov, 1, FW_SET_MAX, &set);
     CHECK_EQUAL(set.count, length == 0);
     CHECK(size > 0);
     fw_fd_set_drop(&set);

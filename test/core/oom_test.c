@@ -136,7 +136,7 @@ static void drain_side(side_t* side) {
       side->said_no = side->is_over = 1;
       return;
     }
-    ssize_t size = fw_recv(side->fd, iov, n_iov, &set);
+    ssize_t size = fw_recv(side->fd, iov, n_iov, FW_SET_MAX, &set);
     if (size <= 0) return;
     int status = fw_read_queue_received(&side->channel.in, (size_t)size, &set);
     CHECK(!set.present);

@@ -867,6 +867,29 @@ static void nothing_of_a_feature_that_is_not_in_use_takes_effect(void) {
   }
 }
 
+/* Two sets behind an incomplete BATCH, with a credit of 16 and 64. */
+static void sets_without_a_frame_are_charged_to_the_credit(void) {
+  int fds[2];
+  wire_t wire;
+  tcp_pair(tcp);
+  wire_init(&wire, tcp[0]);
+  wire_hello(&wire);
+  wire_fds(&wire, 50);
+  wire_zeros(&wire, 1);
+  wire_fds(&wire, 31);
+  wire_zeros(&wire, 1);
+  CHECK_EQUAL(fw_socketpair(fds), 0);
+  end_t* end = end_new_mute(fds[1]);
+  end->channel->ledger.credit[FW_LANE_USER] = 16;
+  CHECK_EQUAL(feed(end, &wire, fds[0], SIZE_MAX / 2), UV_EPROTO);
+  CHECK_RULE(end->channel->in.violation.rule, "handle-credit");
+  end_free(end);
+  close(fds[0]);
+  wire_free(&wire);
+  close(tcp[0]);
+  close(tcp[1]);
+}
+
 /* A violation says where it was. */
 static void a_violation_names_frame_and_offset(void) {
   int fds[2];
@@ -900,6 +923,7 @@ int main(void) {
   RUN(sets_and_their_frames_match_one_to_one);
   RUN(what_is_said_of_handles_fits_the_ledger);
   RUN(little_may_follow_end);
+  RUN(sets_without_a_frame_are_charged_to_the_credit);
   RUN(nothing_of_a_feature_that_is_not_in_use_takes_effect);
   RUN(a_violation_names_frame_and_offset);
   return check_done();

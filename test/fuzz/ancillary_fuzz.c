@@ -197,7 +197,7 @@ static void receive_some(void) {
   fw_fd_set_init(&set);
   check(fw_fd_set_claim(&set, &fd) != NULL, "claimed from nothing");
   check(fw_fd_set_announce(&set, 1) != NULL, "announced nothing");
-  ssize_t size = fw_recv(wire[0], iov, 1 + next_byte() % 2, &set);
+  ssize_t size = fw_recv(wire[0], iov, 1 + next_byte() % 2, FW_SET_MAX, &set);
   if (size <= 0) {
     check(!set.present, "descriptors without a byte");
     return;
@@ -229,7 +229,7 @@ static void drain(void) {
   struct iovec iov = {bytes, sizeof(bytes)};
   fw_fd_set_t set;
   fw_fd_set_init(&set);
-  while (fw_recv(wire[0], &iov, 1, &set) > 0) fw_fd_set_drop(&set);
+  while (fw_recv(wire[0], &iov, 1, FW_SET_MAX, &set) > 0) fw_fd_set_drop(&set);
   n_sets = 0;
 }
 

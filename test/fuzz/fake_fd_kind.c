@@ -26,6 +26,7 @@ typedef struct {
   uint8_t kind; /* fw_fd_kind_t */
   uint8_t listening;
   uint8_t reset;
+  uint8_t barred;
 } socket_t;
 
 static entry_t entries[MAX_FDS];
@@ -109,6 +110,14 @@ void world_close(int fd) {
 
 void world_reset_socket(int fd) {
   sockets[find_open(fd)->socket].reset = 1;
+}
+
+void world_bar_socket(int fd) {
+  sockets[find_open(fd)->socket].barred = 1;
+}
+
+int world_is_barred(uint32_t socket) {
+  return sockets[socket].barred;
 }
 
 int world_install(uint32_t socket) {

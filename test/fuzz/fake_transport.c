@@ -115,12 +115,16 @@ ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, s
   return (ssize_t)size;
 }
 
-static void install(const stream_t* stream, const set_t* set, fw_fd_set_t* ret_set) {
+static void install(const stream_t* stream, const set_t* set, size_t max_fds,
+                    fw_fd_set_t* ret_set) {
   ret_set->present = 1;
   for (size_t i = 0; i < set->count; i++) {
-    int fd = world_fd_room > 0 ? world_install(stream->in_flight[set->first + i]) : -1;
+    uint32_t socket = stream->in_flight[set->first + i];
+    int is_let = i < max_fds && !world_is_barred(socket);
+    int fd = is_let && world_fd_room > 0 ? world_install(socket) : -1;
     if (fd < 0) {
       ret_set->truncated = 1;
+      ret_set->has_room = world_fd_room > 0;
       return;
     }
     world_fd_room--;
@@ -140,7 +144,8 @@ static size_t readable(const stream_t* stream, size_t room, const set_t** ret_se
   return set->end - stream->read < size ? (size_t)(set->end - stream->read) : size;
 }
 
-ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_set) {
+ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
+                fw_fd_set_t* ret_set) {
   stream_t* stream = &streams[1 - world_end];
   const set_t* set;
   size_t room = 0;
@@ -150,7 +155,7 @@ ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, fw_fd_set_t* ret_
   size_t size = readable(stream, room, &set);
   if (size == 0) return stream->is_ended && fw_buffer_size(&stream->bytes) == 0 ? 0 : -EAGAIN;
   if (set != NULL) {
-    install(stream, set, ret_set);
+    install(stream, set, max_fds, ret_set);
     stream->next_set++;
   }
   for (size_t i = 0, left = size; left > 0; i++) {

@@ -252,7 +252,7 @@ static void read_replies(size_t size) {
   world_read_size = SIZE_MAX;
   world_fd_room = SIZE_MAX;
   fw_fd_set_init(&set);
-  if (fw_recv(0, &iov, 1, &set) > 0) fw_fd_set_drop(&set);
+  if (fw_recv(0, &iov, 1, FW_SET_MAX, &set) > 0) fw_fd_set_drop(&set);
   world_end = 0;
 }
 

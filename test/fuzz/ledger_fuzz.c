@@ -236,7 +236,7 @@ static void receive(party_t* party, size_t size, size_t fd_room) {
   fw_fd_set_init(&set);
   size_t n_iov = fw_read_queue_prepare(&channel->in, iov);
   check(n_iov > 0, "no memory");
-  ssize_t received = fw_recv(party->end, iov, n_iov, &set);
+  ssize_t received = fw_recv(party->end, iov, n_iov, fw_read_queue_fd_room(&channel->in), &set);
   if (received == -EAGAIN) return;
   if (received == 0) {
     channel->is_eof = 1;

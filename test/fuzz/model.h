@@ -37,7 +37,8 @@ typedef struct {
   uint8_t is_taken; /* by the receiver's application */
   uint8_t is_settled;
   uint8_t outcome;
-  uint32_t refused; /* by the receiver's application: why */
+  uint32_t refused;  /* by the receiver's application: why */
+  uint8_t is_barred; /* its receiver is not let have the socket */
   uint32_t size;
   uint32_t socket;
   uint32_t n_before[FW_N_LANES]; /* messages of each lane accepted before it */
@@ -127,6 +128,8 @@ static inline void choose_handle(send_t* sent, fw_handle_out_t* handle) {
   sent->fd = world_open(is_dgram ? FW_FD_UDP : FW_FD_TCP, kind == 2 || kind == 3);
   check(sent->fd >= 0, "the world is too small");
   sent->socket = world_socket(sent->fd);
+  sent->is_barred = choose(&choices, 32) == 0;
+  if (sent->is_barred) world_bar_socket(sent->fd);
   sent->buffered = (uint8_t)choose(&choices, 4) * 2;
   handle->fd = sent->fd;
   handle->dup = !sent->is_moved;
@@ -184,6 +187,7 @@ static inline void check_outcome(const send_t* sent, fw_outcome_t outcome, uint3
     check(sent->is_moved && !sent->is_delivered && sent->id == 0, "CLOSED, but it left");
   if (outcome != FW_OUTCOME_RETURNED) return;
   if (reason == FW_REFUSED_MISMATCH) check(sent->is_mismatch, "refused, but as declared");
+  else if (reason == FW_REFUSED_BARRED) check(sent->is_barred, "barred, but it may be had");
   else if (reason == FW_REFUSED_ENDING)
     check(sides[1 - sent->end].is_over && !sent->is_taken, "refused by one that is not ending");
   else if (reason != 0) check(sent->refused == reason, "refused for another reason");
@@ -206,7 +210,7 @@ static inline void note_settled(int end, uint64_t token, fw_outcome_t outcome, u
 /* ----------------------------------------------------------------- receiving */
 
 static inline int will_not_come(const send_t* sent) {
-  return sent->is_mismatch || sent->is_lost ||
+  return sent->is_mismatch || sent->is_lost || sent->is_barred ||
          (sent->is_settled && sent->outcome == FW_OUTCOME_CLOSED);
 }
 

@@ -32,6 +32,9 @@ int world_open_channel(void);
 /* The application closes its own. */
 void world_close(int fd);
 void world_reset_socket(int fd);
+/* Nobody is let have this socket from a message, as a security module does it. */
+void world_bar_socket(int fd);
+int world_is_barred(uint32_t socket);
 /* A descriptor that recvmsg makes: the core's. */
 int world_install(uint32_t socket);
 /* Every descriptor of that end is closed, as when its process dies. */
