@@ -21,6 +21,7 @@ static int fake_poll(struct pollfd* entries, nfds_t count, int timeout);
 #include "../../src/core/gather.c"
 #include "../../src/core/hub.c"
 #include "../../src/core/missing.c"
+#include "../../src/core/nesting.c"
 #include "../../src/core/reading.c"
 #include "../../src/core/spin.c"
 #undef poll

@@ -5,6 +5,7 @@
  * As a program of its own (-DSTANDALONE): ledger_fuzz --runs N --seed S, or --run K --seed S for one of them. */
 // fuzz-sources: src/core/body.c src/core/segment.c src/core/segment_map.c src/core/segment_pool.c src/core/slot.c
 // fuzz-sources: src/core/buffer.c src/core/frame.c src/core/ledger.c src/core/read_queue.c src/core/write_queue.c
+// fuzz-sources: src/core/keys.c
 // fuzz-sources: src/core/control.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
 #include "../../src/core/channel_state.h"
 #include "model.h"
