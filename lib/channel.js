@@ -52,6 +52,7 @@ class Channel {
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
   #nextToken = 1;
   #peerPid = 0;
+  #heardHello = false;
   #failure = null;
   isBehindWrapper = false;
   #isFinished = false;
@@ -154,9 +155,13 @@ class Channel {
     this.#native.referenced(false);
   }
 
-  /** The peer's pid as it said, also after the end; 0 before its HELLO. */
+  /** The peer's pid by the kernel's word, also after the end; 0 before its HELLO, and when it is not known. */
   get peerPid() {
     return this.#peerPid;
+  }
+
+  get heardHello() {
+    return this.#heardHello;
   }
 
   // ---------------------------------------------------------------- sending
@@ -334,10 +339,11 @@ class Channel {
     if (isWanted) this.#target.emit('undelivered', message, object);
   }
 
-  /** A peer behind a wrapper is not the child whose exit Node reports; the addon checks what it says of itself. */
+  /** A peer behind a wrapper is not the child whose exit Node reports. */
   #onHello(pid) {
     this.#peerPid = pid;
-    if (this.#target === nodeProcess || pid === this.#target.pid) return;
+    this.#heardHello = true;
+    if (this.#target === nodeProcess || pid === 0 || pid === this.#target.pid) return;
     this.isBehindWrapper = this.#native.watchPeer() === 0;
   }
 

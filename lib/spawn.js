@@ -67,7 +67,7 @@ function drainBeforeExit(child, channel, isPeer) {
       return;
     }
     channel.peerDied(() => {
-      const saidNothing = channel.control.protocol === 'native' && channel.peerPid === 0;
+      const saidNothing = channel.control.protocol === 'native' && !channel.heardHello;
       if (exitCode === NO_ADDON_EXIT_CODE && saidNothing) {
         const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
         nextTick(report, child, error);

@@ -146,7 +146,7 @@ typedef struct fw_callbacks_s {
   void (*on_lost)(void* data, uint64_t id);
   /* Node's wire: a handle did not reach the peer, for the `count`th time; it is sent again. */
   void (*on_nack)(void* data, uint64_t token, uint32_t count);
-  /* The peer said HELLO. */
+  /* The peer said HELLO: that process, as fw_channel_peer_pid() has it. */
   void (*on_hello)(void* data, uint32_t pid);
   /* The end has come, though not all of it is told: nothing is accepted any more. */
   void (*on_ending)(void* data);
@@ -197,7 +197,8 @@ typedef struct fw_options_s {
   fw_bytes_t nack;
 } fw_options_t;
 
-/* A connected pair of channel sockets, close-on-exec. Adopted by nobody yet. */
+/* A connected pair of channel sockets, close-on-exec. Adopted by nobody yet. The first is this process's: on it the kernel
+ * says who writes. */
 int fw_socketpair(int fds[2]);
 
 /* Whether `fd` is a socket with this inode. 1 or 0. */
@@ -305,7 +306,8 @@ void fw_channel_close(fw_channel_t* channel);
 void fw_channel_ref(fw_channel_t* channel);
 void fw_channel_unref(fw_channel_t* channel);
 int fw_channel_fd(const fw_channel_t* channel);
-/* The peer's pid as it says itself; 0 before its HELLO. */
+/* The process that said HELLO, by the kernel's word where it gives one, not the peer's. 0 before, and when it is not known:
+ * it may be in a pid namespace that is not to be seen from here. */
 uint32_t fw_channel_peer_pid(const fw_channel_t* channel);
 /* Of a frame kind, as in docs/protocol.md. Never NULL. */
 const char* fw_frame_name(uint8_t kind);

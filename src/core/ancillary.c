@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "fd_kind.h"
 
@@ -16,9 +17,17 @@
 #define MSG_NOSIGNAL 0 /* then SO_NOSIGPIPE is set on the socket */
 #endif
 
+#if defined(__linux__) && defined(SCM_CREDENTIALS)
+#define HAS_CREDENTIALS 1
+#define SENDER_SPACE CMSG_SPACE(sizeof(struct ucred))
+#else
+#define HAS_CREDENTIALS 0
+#define SENDER_SPACE 0
+#endif
+
 typedef union {
   struct cmsghdr header; /* for its alignment */
-  char bytes[CMSG_SPACE(SET_BYTES)];
+  char bytes[CMSG_SPACE(SET_BYTES) + SENDER_SPACE];
 } control_t;
 
 static void attach_fds(struct msghdr* message, control_t* control, const int* fds, size_t n_fds) {
@@ -50,9 +59,22 @@ static void cloexec_all(const fw_fd_set_t* set) {
   for (size_t i = 0; i < set->count; i++) fw_fd_set_cloexec(set->fds[i]);
 }
 
-static void collect_fds(struct msghdr* message, fw_fd_set_t* set) {
+static void collect_sender(struct cmsghdr* header, fw_fd_set_t* set) {
+#if HAS_CREDENTIALS
+  struct ucred sender;
+  if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) return;
+  memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+  set->has_sender = 1;
+  set->sender = (uint32_t)sender.pid;
+#else
+  (void)header, (void)set;
+#endif
+}
+
+static void collect(struct msghdr* message, fw_fd_set_t* set) {
   for (struct cmsghdr* header = CMSG_FIRSTHDR(message); header != NULL;
        header = CMSG_NXTHDR(message, header)) {
+    collect_sender(header, set);
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     memcpy(set->fds + set->count, CMSG_DATA(header), count * sizeof(int));
@@ -80,9 +102,29 @@ ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
   do received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   if (received < 0) return -errno;
-  collect_fds(&message, ret_set);
+  collect(&message, ret_set);
   if (ret_set->truncated) ret_set->has_room = fw_fd_room(fd, 1) > 0;
   return received;
+}
+
+void fw_name_senders(int fd, int are_named) {
+#if HAS_CREDENTIALS
+  setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &are_named, sizeof(are_named));
+#else
+  (void)fd, (void)are_named;
+#endif
+}
+
+uint32_t fw_maker(int fd) {
+#if HAS_CREDENTIALS
+  struct ucred maker = {0};
+  socklen_t size = sizeof(maker);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0) return 0;
+  return (uint32_t)maker.pid;
+#else
+  (void)fd;
+  return 0;
+#endif
 }
 
 size_t fw_unread(int fd) {
@@ -93,6 +135,8 @@ size_t fw_unread(int fd) {
 void fw_fd_set_init(fw_fd_set_t* set) {
   set->count = set->next = set->owed = 0;
   set->truncated = set->has_room = set->present = set->announced = 0;
+  set->has_sender = 0;
+  set->sender = 0;
 }
 
 void fw_fd_set_drop(fw_fd_set_t* set) {
@@ -123,11 +167,12 @@ const char* fw_fd_set_claim(fw_fd_set_t* set, int* ret_fd) {
 
 int fw_socketpair(int fds[2]) {
 #ifdef SOCK_CLOEXEC
-  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return -errno;
 #else
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) return -errno;
   fw_fd_set_cloexec(fds[0]);
   fw_fd_set_cloexec(fds[1]);
-  return 0;
 #endif
+  fw_name_senders(fds[0], 1);
+  return 0;
 }

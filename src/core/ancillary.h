@@ -20,7 +20,9 @@ typedef struct fw_fd_set_s {
   int truncated; /* the kernel dropped the last ones */
   int has_room;  /* truncated, though a descriptor was free */
   int present;
-  int announced; /* its BATCH frame came */
+  int announced;   /* its BATCH frame came */
+  int has_sender;  /* the kernel says who wrote the bytes it came with */
+  uint32_t sender; /* the process, 0 when it is not to be seen from here */
 } fw_fd_set_t;
 
 /* Bytes sent (descriptors leave with the first), or a negative errno. Never SIGPIPE. */
@@ -31,6 +33,12 @@ ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, s
  * the kernel keeps the last ones: they never come to be in this process. */
 ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
                 fw_fd_set_t* ret_set);
+
+/* Has the kernel say with each read who wrote it, or not; what different processes wrote does not come in one. Before
+ * anybody can write. */
+void fw_name_senders(int fd, int are_named);
+/* The process that made the other end, 0 when that is not known. */
+uint32_t fw_maker(int fd);
 
 /* Bytes that can be received now, or SIZE_MAX where that is not known. */
 size_t fw_unread(int fd);

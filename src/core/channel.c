@@ -334,7 +334,7 @@ static void on_peer_died(uv_poll_t* poll, int status, int events) {
 
 int fw_channel_watch_peer(fw_channel_t* channel) {
   if (channel->is_closing || channel->peer_poll != NULL) return 0;
-  int fd = fw__descendant_open(channel->peer.pid);
+  int fd = fw__descendant_open(channel->peer_pid);
   if (fd < 0) return fd;
   uv_poll_t* poll = malloc(sizeof(*poll));
   if (poll == NULL || uv_poll_init(channel->poll.loop, poll, fd) < 0) {
@@ -515,6 +515,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
   channel->is_referenced = 1;
   grow_send_buffer(channel);
   if (is_native) fw__control_lay_hello(channel);
+  else fw_name_senders(fd, 0);
   fw__channel_update_poll(channel);
   fw__channel_schedule(channel, 0);
   *ret_channel = channel;
@@ -643,7 +644,7 @@ int fw_channel_fd(const fw_channel_t* channel) {
 }
 
 uint32_t fw_channel_peer_pid(const fw_channel_t* channel) {
-  return channel->peer.pid;
+  return channel->peer_pid;
 }
 
 const fw_violation_t* fw_channel_violation(const fw_channel_t* channel) {

@@ -121,6 +121,9 @@ struct fw_channel_s {
   uint64_t deadline; /* of that, or 0 */
 
   fw_hello_t peer;
+  int has_sender; /* of the last read: see fw_fd_set_t */
+  uint32_t sender;
+  uint32_t peer_pid; /* who said HELLO, by the kernel's word where there is one; 0: not known */
   fw_violation_t violation;
   int is_violated;
 };

@@ -45,6 +45,16 @@ static size_t break_even(int fd) {
   return part < SEGMENT_MIN_MAX ? part : SEGMENT_MIN_MAX;
 }
 
+/* The peer's own word is nobody's: it may name any process, and in a pid namespace of its own it means another. A child finds
+ * that its parent made the socket. */
+static uint32_t pid_of_peer(const fw_channel_t* channel) {
+#ifdef SO_PEERCRED
+  return channel->has_sender ? channel->sender : fw_maker(channel->fd);
+#else
+  return channel->peer.pid;
+#endif
+}
+
 static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   fw_hello_t hello;
   const char* rule = fw_hello_decode(payload, &hello);
@@ -56,7 +66,9 @@ static const char* read_hello(fw_channel_t* channel, const uint8_t* payload) {
   if (has_feature(channel, FW_FEATURE_SEGMENTS))
     channel->out.pool.min_size = break_even(channel->fd);
   if (has_feature(channel, FW_FEATURE_SLOTS)) channel->owes_slot = 1;
-  channel->callbacks.on_hello(channel->data, hello.pid);
+  channel->peer_pid = pid_of_peer(channel);
+  fw_name_senders(channel->fd, 0);
+  channel->callbacks.on_hello(channel->data, channel->peer_pid);
   return NULL;
 }
 

@@ -58,6 +58,8 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
     return UV_EOF;
   }
   *ret_size = (size_t)size;
+  channel->has_sender = set.has_sender;
+  channel->sender = set.sender;
   channel->bytes_read += (size_t)size;
   size_t n_before = channel->n_received;
   int status = fw__wire_received(channel, (size_t)size, &set);

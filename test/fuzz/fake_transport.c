@@ -4,10 +4,14 @@
 #define fw_send fw__unused_send
 #define fw_recv fw__unused_recv
 #define fw_unread fw__unused_unread
+#define fw_name_senders fw__unused_name_senders
+#define fw_maker fw__unused_maker
 #include "../../src/core/ancillary.c"
 #undef fw_send
 #undef fw_recv
 #undef fw_unread
+#undef fw_name_senders
+#undef fw_maker
 
 #include <stdlib.h>
 
@@ -64,6 +68,15 @@ void world_disconnect(int end) {
   streams[1 - end].is_broken = 1;
   fw_buffer_consume(&streams[1 - end].bytes, fw_buffer_size(&streams[1 - end].bytes));
   streams[1 - end].next_set = streams[1 - end].n_sets;
+}
+
+void fw_name_senders(int fd, int are_named) {
+  (void)fd, (void)are_named;
+}
+
+uint32_t fw_maker(int fd) {
+  (void)fd;
+  return 1;
 }
 
 size_t fw_unread(int fd) {
