@@ -4,6 +4,7 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { descendantsOf } = require('../../test/helpers/processes.js');
 
@@ -55,34 +56,30 @@ function killAllAtSignals() {
 
 /**
  * Runs a command to its end. Resolves to { ok, output, ms }; one that takes too long is killed with all of its
- * descendants.
+ * descendants. Its output goes to a file: the pipes that spawn() makes are sockets, which a test may count, and are
+ * not closed before the last descendant has ended.
  */
-function runToEnd(command, args, { limit = LIMIT_MS, env } = {}) {
+function runToEnd(command, args, { limit = LIMIT_MS } = {}) {
   const startedAt = performance.now();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'forkwire-run-'));
+  const file = path.join(folder, 'output');
+  const fd = fs.openSync(file, 'a');
+  const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', fd, fd] });
+  fs.closeSync(fd);
   return new Promise((resolve) => {
-    const options = {
-      cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-    };
-    const child = spawn(command, args, options);
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output += text;
-      });
-    }
     const timer = setTimeout(() => {
-      output += `\nIt did not end within ${limit / 1000} s.\n`;
+      fs.appendFileSync(file, `\nIt did not end within ${limit / 1000} s.\n`);
       [...descendantsOf(child.pid), child.pid].forEach(kill);
     }, limit);
-    child.on('error', (error) => {
-      output += `${error.message}\n`;
-    });
-    child.on('close', (code, signal) => {
+    const end = (ok, last) => {
       clearTimeout(timer);
-      if (signal) output += `\nIt was ended by ${signal}.\n`;
-      resolve({ ok: code === 0, output, ms: Math.round(performance.now() - startedAt) });
+      const output = fs.readFileSync(file, 'utf8') + last;
+      fs.rmSync(folder, { recursive: true });
+      resolve({ ok, output, ms: Math.round(performance.now() - startedAt) });
+    };
+    child.once('error', (error) => end(false, `${error.message}\n`));
+    child.once('exit', (code, signal) => {
+      end(code === 0, signal ? `\nIt was ended by ${signal}.\n` : '');
     });
   });
 }
