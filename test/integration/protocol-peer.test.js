@@ -78,7 +78,7 @@ for (const { name, open } of ROLES) {
           magic: 'forkwire',
           lowest: 1,
           highest: 1,
-          features: isDisabled('segments') ? 0 : 1,
+          features: (isDisabled('segments') ? 0 : 1) + (isDisabled('finishing') ? 0 : 16),
         },
       );
       assert.ok(size >= 32 && size <= 256);
@@ -178,7 +178,7 @@ for (const { name, open } of ROLES) {
       await endByPeer(peer);
     });
 
-    it('keep internal messages apart, whatever a user message looks like', async () => {
+    it('tell internal messages by what they say, on either lane', async () => {
       const peer = open((channel) => {
         const events = ['message', 'internalMessage'];
         for (const event of events) channel.on(event, ({ cmd }) => channel.send([event, cmd]));
@@ -191,7 +191,7 @@ for (const { name, open } of ROLES) {
       peer.tell('message', { lane: 'INTERNAL', value: { cmd: 'NODE_IN' } });
       const seen = [await peer.sees('USER'), await peer.sees('USER')].map(({ value }) => value);
       assert.deepEqual(seen, [
-        ['message', 'NODE_HANDLE_ACK'],
+        ['internalMessage', 'NODE_HANDLE_ACK'],
         ['internalMessage', 'NODE_IN'],
       ]);
       await endByPeer(peer);
