@@ -13,8 +13,9 @@ const { install } = require('./target');
 /**
  * Opens a channel on `fd`, which it adopts, and makes it target's.
  * @param target a ChildProcess, or process
- * @param options { wire: 'native' (the default) or 'node', fd, serialization: 'json' | 'advanced', limits: see limits.js, trace: who the peer is, for the wire log, endsWithClose: whether
- *   its end counts towards 'close' }
+ * @param options { wire: 'native' (the default) or 'node', reason: why it is the latter, fd, serialization: 'json' | 'advanced',
+ *   limits: see limits.js, trace: who the peer is, for the wire log, endsWithClose: whether its end counts towards 'close',
+ *   program: what must say HELLO, where the user is sure that it will }
  */
 function attach(target, options) {
   const channel = new Channel(binding, target, options);
@@ -28,10 +29,12 @@ function flushAll(isFinal) {
   binding.flushAll(isFinal);
 }
 
-const { closeFd, dupFd, inode, isHungUp, isPrivileged, isSocket, socketPair } = binding;
+const { closeFd, dupFd, file, inode, isHungUp, isPrivileged, isSocket, socketPair, startedAs } =
+  binding;
 
 module.exports = {
   attach,
+  addonFile: file,
   closeFd,
   dupFd,
   inode,
@@ -39,4 +42,5 @@ module.exports = {
   isPrivileged,
   isSocket,
   socketPair,
+  startedAs,
 };

@@ -1,10 +1,11 @@
 'use strict';
 
-// Finds and loads the addon: the one that FORKWIRE_BINARY names, the one that was built in this folder, or the one
-// for this platform that the package brings.
+// Finds and loads the addon: the one that this process's parent has, the one that FORKWIRE_BINARY names, the one that
+// was built in this folder, or the one for this platform that the package brings.
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { addonOfParent } = require('./environment');
 const { forkwireError } = require('./errors');
 const { arch, nodeProcess, platform } = require('./primordials');
 
@@ -21,8 +22,9 @@ function libc() {
 }
 
 function* candidates() {
-  if (nodeProcess.env.FORKWIRE_BINARY) {
-    yield path.resolve(nodeProcess.env.FORKWIRE_BINARY);
+  const named = addonOfParent() || nodeProcess.env.FORKWIRE_BINARY;
+  if (named) {
+    yield path.resolve(named);
     return;
   }
   yield path.join(ROOT, 'build/Release/forkwire.node');
@@ -30,9 +32,17 @@ function* candidates() {
   yield path.join(ROOT, `prebuilds/${platform}${musl}-${arch}.node`);
 }
 
+function remedy() {
+  if (addonOfParent())
+    return 'It is that of the parent, and was there when this process was started';
+  if (nodeProcess.env.FORKWIRE_BINARY)
+    return 'FORKWIRE_BINARY names it: unset it, or name a file that is there';
+  return `To build it: cd "${ROOT}" && npm install`;
+}
+
 function load() {
   const { bun } = nodeProcess.versions;
-  if (bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `Bun ${bun}`);
+  if (bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `This is Bun ${bun}`);
   const tried = [];
   try {
     for (const file of candidates()) {
@@ -42,10 +52,10 @@ function load() {
     // As require() would at last, which first looks for the file in several ways.
     const loaded = { exports: {} };
     nodeProcess.dlopen(loaded, tried.at(-1));
-    return loaded.exports;
+    return { ...loaded.exports, file: tried.at(-1) };
   } catch (cause) {
     const host = [`${platform}-${arch}`, libc()].filter(Boolean).join(' with ');
-    const what = `No addon of forkwire for ${host}; tried ${tried.join(' and ')}. To build it: cd "${ROOT}" && npm install`;
+    const what = `No addon of forkwire for ${host}; tried ${tried.join(' and ')}. ${remedy()}`;
     throw forkwireError('ERR_FORKWIRE_NO_BINARY', what, { cause });
   }
 }

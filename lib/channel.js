@@ -56,8 +56,10 @@ class Channel {
   #failure = null;
   isBehindWrapper = false;
   #isFinished = false;
+  #end = 0; // of END
   #onFinished = null;
   #endsWithClose;
+  #program; // that must say HELLO
 
   /**
    * @param binding the addon
@@ -67,7 +69,7 @@ class Channel {
   constructor(
     binding,
     target,
-    { wire = 'native', fd, serialization, limits, trace, endsWithClose },
+    { wire = 'native', reason, fd, serialization, limits, trace, endsWithClose, program },
   ) {
     const isNative = wire === 'native';
     const state = new Float64Array(STATE.SIZE);
@@ -82,6 +84,7 @@ class Channel {
     };
     this.#target = target;
     this.#endsWithClose = endsWithClose;
+    this.#program = program;
     // Now, since a process that is short of descriptors later cannot load a file.
     if (serialization === 'advanced') loadAdvanced();
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
@@ -101,7 +104,8 @@ class Channel {
     this.#gathering = new Gathering(this.#native, state);
     const onRoom = () => this.#onProgress();
     this.#outbox = new Outbox(this.#native, state, this.#gathering, onRoom);
-    this.control = new Control(this.#native, wire);
+    this.control = new Control(this.#native, wire, reason);
+    if (reason) diagnostics.log(`${trace} fd ${fd} on stock Node's wire: ${reason}`);
     target.on('newListener', () => this.#inbox.listenerAdded());
   }
 
@@ -160,8 +164,11 @@ class Channel {
     return this.#peerPid;
   }
 
-  get heardHello() {
-    return this.#heardHello;
+  /** Whether the peer should have said HELLO by its end, did not, and nobody was told. */
+  get owesHello() {
+    const { protocol } = this.control;
+    const isTold = this.#failure !== null || this.#end === END.OWN;
+    return protocol === 'native' && !this.#heardHello && !isTold && !this.#target.killed;
   }
 
   // ---------------------------------------------------------------- sending
@@ -381,6 +388,10 @@ class Channel {
 
   #onEnd(end) {
     if (end === END.VIOLATION) this.#failure ??= this.#violation();
+    const { pid } = this.#target;
+    if (end === END.DIED && this.#program && pid && this.owesHello) {
+      this.#failure = errors.missingHello(pid, this.#program);
+    }
     nextTick(() => this.#finish(end)); // behind 'undelivered'
   }
 
@@ -395,6 +406,7 @@ class Channel {
   #finish(end) {
     if (this.#isFinished) return;
     this.#isFinished = true;
+    this.#end = end;
     const target = this.#target;
     setProperty(target, 'connected', false);
     setProperty(target, 'channel', null);

@@ -3,10 +3,9 @@
 // The child's side of the bring-up: takes the channel that the parent left, and makes it process's.
 
 const { takeFrom } = require('./environment');
+const { NO_ADDON_EXIT_CODE } = require('./errors');
 const { DEFAULTS } = require('./limits');
 const { nodeProcess } = require('./primordials');
-
-const NO_ADDON_EXIT_CODE = 78; // EX_CONFIG; the parent knows it
 
 function loadAttachment() {
   try {
@@ -61,25 +60,33 @@ function takeChannel(preload) {
 }
 
 const LAST_STDIO = 2;
+const PARENTS_WIRE = 'the parent chose it';
 
 /**
  * The parent is stock Node, or a forkwire that speaks its wire: takes the channel over from Node where nothing of it
- * was read yet, else leaves it as it is. Node does not close what it has at 0 to 2, so it stays there as well.
+ * was read yet, else leaves it as it is and says why. Node does not close what it has at 0 to 2, so it stays there as
+ * well.
  */
 function takeNodeChannel() {
-  if (!nodeProcess.channel) return;
+  if (!nodeProcess.channel) return undefined;
   const found = require('./node-internals').freshNodeChannel();
-  if (!found || found.fd <= LAST_STDIO) return;
+  if (!found) return 'something of it was read already, or is to be written';
+  if (found.fd <= LAST_STDIO) return `it is at stdio ${found.fd}`;
   const attachment = require('./attach');
   const fd = attachment.dupFd(found.fd);
-  if (fd < 0) return;
+  if (fd < 0) return 'no descriptor is free';
   found.remove();
   const { serialization } = found;
   const options = { fd, serialization, limits: DEFAULTS, trace: 'parent', endsWithClose: false };
-  const channel = attachment.attach(nodeProcess, { wire: 'node', ...options });
+  const channel = attachment.attach(nodeProcess, {
+    wire: 'node',
+    reason: PARENTS_WIRE,
+    ...options,
+  });
   found.replaceBy(channel.control);
   channel.unreferenceUntilCounted();
   countListeners(channel.control);
+  return undefined;
 }
 
 module.exports = { takeChannel, takeNodeChannel };

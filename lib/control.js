@@ -9,16 +9,23 @@ class Control extends EventEmitter {
   #refs = 0;
   #isExplicit = false;
   #protocol;
+  #reason;
 
-  constructor(native, protocol) {
+  constructor(native, protocol, reason) {
     super();
     this.#native = native;
     this.#protocol = protocol;
+    this.#reason = reason;
   }
 
   /** 'native': forkwire's wire; 'node': that of stock Node. */
   get protocol() {
     return this.#protocol;
+  }
+
+  /** Why it is that of stock Node; undefined where it is not. */
+  get protocolReason() {
+    return this.#reason;
   }
 
   get fd() {

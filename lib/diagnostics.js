@@ -7,7 +7,8 @@ const util = require('node:util');
 const { nodeProcess } = require('./primordials');
 
 /** Whether frames are to be logged; the addon does it. */
-const isTracing = util.debuglog('forkwire').enabled;
+const log = util.debuglog('forkwire');
+const isTracing = log.enabled;
 
 /** An error that nobody listens for is a warning: nothing of ours ends the process. */
 function warn(error) {
@@ -20,4 +21,4 @@ function report(target, error) {
   else warn(error);
 }
 
-module.exports = { isTracing, report, warn };
+module.exports = { isTracing, log, report, warn };

@@ -7,6 +7,9 @@ const { JSONStringify } = require('./primordials');
 /** Every code of ours with what it means; docs/api.md says for each when it comes and what to do. */
 const MESSAGES = {
   ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
+  ERR_FORKWIRE_BUNDLED: () =>
+    'forkwire cannot be part of a bundle, since its children load its files: make it external ' +
+    '(esbuild: --external:forkwire) and install it where the bundle runs',
   ERR_FORKWIRE_EMPTY_MESSAGE: () => 'The message cannot be sent: its toJSON() returned undefined',
   ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was closed before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>
@@ -17,13 +20,12 @@ const MESSAGES = {
   ERR_FORKWIRE_MESSAGE_TOO_LARGE: () =>
     'The message is larger than the largest that its receiver accepts',
   ERR_FORKWIRE_NO_BINARY: (what) => what,
-  ERR_FORKWIRE_NO_HELLO: () =>
-    "The child could not load forkwire's addon, see its stderr; fork it with { channel: 'node' }",
+  ERR_FORKWIRE_NO_HELLO: (what) => `The child ended without a word on its native channel: ${what}`,
   ERR_FORKWIRE_PROTOCOL: (what) => `The peer broke the protocol: ${what}`,
   ERR_FORKWIRE_QUEUE_FULL: () =>
     'The message was not accepted: more than maxQueueBytes would wait to be written',
   ERR_FORKWIRE_RUNTIME: (what) =>
-    `${what} cannot run forkwire: its libuv lacks what the addon needs. Use Node`,
+    `${what}: forkwire needs Node 20.19 or later, and 22.12 or later above 20`,
   ERR_FORKWIRE_WRITES_LOST: () =>
     'The process that sent this socket could not finish writing what it had written before',
   ERR_FORKWIRE_VERSION: () => 'The peer speaks no version of the protocol that is spoken here',
@@ -60,6 +62,18 @@ function codedError(Base, code, message, options) {
 function forkwireError(code, argument, { cause, ...details } = {}) {
   const options = cause === undefined ? undefined : { cause };
   return Object.assign(codedError(Error, code, MESSAGES[code](argument), options), details);
+}
+
+const NO_ADDON_EXIT_CODE = 78; // EX_CONFIG, of a child that cannot load the addon
+
+/** Of a child that should have spoken the native wire and never did. @param exitCode where it is known */
+function missingHello(pid, program, exitCode) {
+  const what =
+    exitCode === NO_ADDON_EXIT_CODE
+      ? "it could not load forkwire's addon, see its stderr"
+      : 'nothing that was sent to it was read. It did not run the preload in its NODE_OPTIONS';
+  const text = `${program}, pid ${pid}: ${what}. Use { channel: 'node' } for it`;
+  return forkwireError('ERR_FORKWIRE_NO_HELLO', text, { pid, program });
 }
 
 function nodeError(code) {
@@ -132,12 +146,14 @@ function validateBoolean(value, name) {
 module.exports = {
   MESSAGES,
   errnoError,
+  NO_ADDON_EXIT_CODE,
   errnoOf,
   forkwireError,
   invalidArgType,
   invalidArgValue,
   isErrno,
   missingArg,
+  missingHello,
   nodeError,
   outOfRange,
   validateBoolean,

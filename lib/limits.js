@@ -127,6 +127,13 @@ function lowLatency({ latency }) {
   throw invalidArgValue('options.latency', "must be undefined or 'low'", latency);
 }
 
+/** Which wire, if the user says so. */
+function channelOf({ channel }) {
+  if (channel === undefined || channel === 'native' || channel === 'node') return channel;
+  const expected = "must be one of: undefined, 'native', 'node'";
+  throw invalidArgValue('options.channel', expected, channel);
+}
+
 /** The limits among the options of fork() and spawn(), with defaults; throws for what is wrong. */
 function limitsOf(options) {
   const defaults = isUntrusted(options) ? UNTRUSTED : DEFAULTS;
@@ -173,4 +180,4 @@ function limitsFrom(named) {
 const refusedEncodings = (serialization) =>
   serialization === 'advanced' ? 0 : (1 << V8_VALUE) | (1 << BYTES) | (1 << VIEWS);
 
-module.exports = { DEFAULTS, limitsFrom, limitsOf, refusedEncodings, sharedLimits };
+module.exports = { DEFAULTS, channelOf, limitsFrom, limitsOf, refusedEncodings, sharedLimits };

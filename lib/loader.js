@@ -1,13 +1,15 @@
 'use strict';
 
-// Loads the files of this folder that a child needs to take its channel. Node's own loader looks for each of them in several
-// ways, which for thirty files takes a child longer than everything else that forkwire does there. What was loaded is in
-// require.cache like anything else, so that a later require('forkwire') gets the same, not a second copy.
+// Loads the files of this folder. Node's own loader looks for each of them in several ways, which for thirty files takes
+// longer than everything else that forkwire does when it starts. What was loaded is in require.cache like anything else,
+// so that there is no second copy. Files that are needed later, or never, are read with the first ones: by then a
+// deployment may have replaced or removed the folder, or the process may be out of descriptors.
 
 const fs = require('node:fs');
+const path = require('node:path');
 const { compileFunction } = require('node:vm');
 
-/** Needed with the first handle. A process that is short of descriptors by then cannot read a file. */
+/** Needed with the first handle. */
 const OF_HANDLES = [
   'arrivals',
   'bookkeeping',
@@ -21,14 +23,27 @@ const OF_HANDLES = [
   'socket-list',
 ];
 
+/** Needed with the first channel of another kind: stock Node's wire, serialization 'advanced'. */
+const OF_OTHER_CHANNELS = ['advanced', 'node-polls', 'node-protocol', 'plain-data', 'views'];
+
 const Module = module.constructor;
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+
+/** A test runner has a module system of its own; so has a CommonJS file that Node's loader of ES modules takes in
+ * itself. Their require() does it there. */
+const isNodes = require.cache !== undefined && module instanceof require('node:module');
 
 const sources = new Map(); // file -> what was read ahead
 
 const fileOf = (name) => `${__dirname}/${name}.js`;
 
 const read = (file) => fs.readFileSync(file, 'utf8');
+
+/** The oldest versions of package.json's `engines`. Nothing above may need a newer language than they do. */
+function isTooOld(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return major < 20 || major === 21 || (major === 20 && minor < 19) || (major === 22 && minor < 12);
+}
 
 function run(made, file) {
   const body = compileFunction(sources.get(file) ?? read(file), PARAMETERS, { filename: file });
@@ -38,12 +53,7 @@ function run(made, file) {
   made.loaded = true;
 }
 
-/**
- * As require(name), for a file of this folder.
- * @param name './<file>' without its extension
- * @param parent the module that asks for it
- */
-function load(name, parent) {
+function loadFile(name, parent) {
   const file = fileOf(name.slice(2));
   const known = require.cache[file];
   if (known) return known.exports;
@@ -59,11 +69,35 @@ function load(name, parent) {
   return made.exports;
 }
 
-/** So that what handles need can be loaded whenever the first one comes. */
-function readAhead() {
-  for (const file of OF_HANDLES.map(fileOf)) {
-    if (!require.cache[file]) sources.set(file, read(file));
+/**
+ * As require(name), for a file of this folder.
+ * @param name './<file>' without its extension
+ * @param parent the module that asks for it
+ */
+function load(name, parent) {
+  return isNodes ? loadFile(name, parent) : require(name);
+}
+
+/** So that these files can be loaded whenever they are needed. A module system that is not Node's may be gone by
+ * then, so they are loaded at once. */
+function readAhead(names) {
+  for (const name of names) {
+    const file = fileOf(name);
+    if (!isNodes) require(`./${name}`);
+    else if (!require.cache[file]) sources.set(file, read(file));
   }
 }
 
-module.exports = { load, readAhead };
+/** A bundler makes one file of many, and knows nothing of those that are found by name. */
+function isBundled() {
+  return typeof __filename !== 'string' || path.basename(__filename) !== 'loader.js';
+}
+
+if (isTooOld(process.versions.node)) {
+  const found = `Node ${process.versions.node} is too old`;
+  throw require('./errors').forkwireError('ERR_FORKWIRE_RUNTIME', found);
+}
+
+if (isBundled()) throw require('./errors').forkwireError('ERR_FORKWIRE_BUNDLED');
+
+module.exports = { OF_HANDLES, OF_OTHER_CHANNELS, load, readAhead };

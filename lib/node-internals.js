@@ -247,12 +247,12 @@ function countClose(child) {
   }
 }
 
-/** Calls `before(exitCode, proceed)` when the exit is noticed; `proceed()` lets Node go on with it. */
+/** Calls `before(exitCode, signalCode, proceed)` when the exit is noticed; `proceed()` lets Node go on with it. */
 function interceptExit(child, before) {
   const handle = child._handle;
   const original = handle.onexit;
   handle.onexit = (exitCode, signalCode) =>
-    before(exitCode, () => Reflect.apply(original, handle, [exitCode, signalCode]));
+    before(exitCode, signalCode, () => Reflect.apply(original, handle, [exitCode, signalCode]));
 }
 
 // ------------------------------------------------------- Node's own channel

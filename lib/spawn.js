@@ -8,18 +8,20 @@
 const { ChildProcess } = require('node:child_process');
 const path = require('node:path');
 const attachment = require('./attach');
-const { forkwireError, isErrno } = require('./errors');
+const { NO_ADDON_EXIT_CODE, isErrno, missingHello } = require('./errors');
 const { pairsForChild, pairsForNodeChild } = require('./environment');
 const { report } = require('./diagnostics');
-const { limitsOf } = require('./limits');
+const { DEFAULTS, channelOf, limitsOf } = require('./limits');
 const { expectClose, interceptExit } = require('./node-internals');
 const { nextTick } = require('./primordials');
-const { chooseWire, isNamedNode } = require('./wire-choice');
+const { chooseWire, isNode, remember } = require('./wire-choice');
 
-// Needed with the first handle; a process that is short of descriptors by then cannot load a file.
-require('./handle-traffic');
+const PRELOAD = path.join(__dirname, 'preload.js');
 
-const NO_ADDON_EXIT_CODE = 78; // of lib/preload.js
+/** What a child loads: the folder stands for all that is in it. */
+const filesWith = (preload) => [__dirname, preload, attachment.addonFile];
+
+remember(filesWith(PRELOAD));
 
 /** The one index of 'ipc' in stdio, or -1. Whatever Node would refuse is left to Node to refuse. */
 function ipcSlot({ stdio, envPairs, serialization, file, args }) {
@@ -34,15 +36,19 @@ function ipcSlot({ stdio, envPairs, serialization, file, args }) {
   return slot === stdio.lastIndexOf('ipc') ? slot : -1;
 }
 
-function prepare(options, slot, wire, preload, limits, [ours, theirs]) {
+/** Changes `options` to those of a plain descriptor at the slot, and gives those of attach(). */
+function prepare(options, slot, { wire, reason, preload, limits, isAsked }, [ours, theirs]) {
   const serialization = options.serialization ?? 'json';
-  const channel = { fd: slot, inode: attachment.inode(theirs), serialization, limits };
+  const { addonFile: addon } = attachment;
+  const channel = { fd: slot, inode: attachment.inode(theirs), serialization, limits, addon };
   options.stdio = options.stdio.with(slot, theirs);
   options.envPairs =
     wire === 'native'
       ? pairsForChild(options.envPairs, preload, channel)
       : pairsForNodeChild(options.envPairs, channel);
-  return { wire, fd: ours, serialization, limits, trace: 'child', endsWithClose: true };
+  const program = isAsked ? options.file : undefined;
+  const usual = { trace: 'child', endsWithClose: true };
+  return { wire, reason, fd: ours, serialization, limits, program, ...usual };
 }
 
 function start(child, options, spawn, [ours, theirs]) {
@@ -56,22 +62,27 @@ function start(child, options, spawn, [ours, theirs]) {
   }
 }
 
+/** Exit codes of a Node that did not run its preload, or not to its end: any other has words of its own on stderr. */
+const SILENT_CODES = [0, 1, NO_ADDON_EXIT_CODE];
+
+/** The child was to speak the native wire, as far as could be known, and ended by itself without a word. */
+function reportSilence(child, channel, program, exitCode, signalCode) {
+  if (!channel.owesHello || signalCode || !SILENT_CODES.includes(exitCode)) return;
+  nextTick(report, child, missingHello(child.pid, program, exitCode));
+}
+
 /** An exit that is noticed before the end of the channel: what the child sent comes first. Where the program was a
  * wrapper and a child of it has the channel, that goes on. `isPeer`: it was none, as far as is known before. */
-function drainBeforeExit(child, channel, isPeer) {
+function drainBeforeExit(child, channel, isPeer, program) {
   const isOver = () =>
     (isPeer && !channel.isBehindWrapper) || attachment.isHungUp(channel.control.fd ?? -1);
-  interceptExit(child, (exitCode, proceed) => {
+  interceptExit(child, (exitCode, signalCode, proceed) => {
     if (!isOver()) {
       proceed();
       return;
     }
     channel.peerDied(() => {
-      const saidNothing = channel.control.protocol === 'native' && !channel.heardHello;
-      if (exitCode === NO_ADDON_EXIT_CODE && saidNothing) {
-        const error = forkwireError('ERR_FORKWIRE_NO_HELLO', '', { pid: child.pid });
-        nextTick(report, child, error);
-      }
+      reportSilence(child, channel, program, exitCode, signalCode);
       nextTick(proceed);
     });
   });
@@ -87,10 +98,10 @@ function attachTo(child, channelOptions) {
   }
 }
 
-function spawnOn(wire, child, options, slot, preload, limits, spawn) {
+function spawnOn(plan, child, options, slot, spawn) {
   const pair = attachment.socketPair();
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
-  const channelOptions = prepare(options, slot, wire, preload, limits, pair);
+  const channelOptions = prepare(options, slot, plan, pair);
   const status = start(child, options, spawn, pair);
   if (isErrno(status, 'EMFILE') || isErrno(status, 'ENFILE')) {
     attachment.closeFd(pair[0]);
@@ -98,21 +109,28 @@ function spawnOn(wire, child, options, slot, preload, limits, spawn) {
   }
   expectClose(child);
   const channel = attachTo(child, channelOptions);
-  const isPeer = wire === 'native' || isNamedNode(options.file);
-  if (child.pid) drainBeforeExit(child, channel, isPeer);
+  const isPeer = plan.wire === 'native' || isNode(options, attachment);
+  if (child.pid) drainBeforeExit(child, channel, isPeer, options.file);
   return status;
 }
 
-/** spawn() for `child`: with a channel of ours where there is to be one, else as Node does it. */
-function spawnChild(child, options, preload, spawn) {
+/**
+ * spawn() for `child`: with a channel of ours where there is to be one, else as Node does it.
+ * @param preload the file that the child is to load
+ * @param given the options that are forkwire's; they are checked
+ * @param spawn Node's own
+ */
+function spawnChild(child, options, preload, given, spawn) {
   const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
   if (slot < 0) return Reflect.apply(spawn, child, [options]);
-  const limits = limitsOf(options); // throws, so before there are descriptors
-  const wire = chooseWire(options, slot, attachment.isPrivileged);
-  return spawnOn(wire, child, options, slot, preload, limits, spawn);
+  const limits = given ? limitsOf(given) : DEFAULTS; // throws, so before there are descriptors
+  const asked = given && channelOf(given);
+  const files = filesWith(preload);
+  remember(files);
+  const choice = chooseWire(options, slot, asked, files, attachment);
+  const plan = { ...choice, preload, limits, isAsked: asked === 'native' };
+  return spawnOn(plan, child, options, slot, spawn);
 }
-
-const PRELOAD = path.join(__dirname, 'preload.js');
 
 /** Runs `action` with ChildProcess.prototype.spawn() replaced for the one child that it starts. */
 function withOwnSpawn(action) {
@@ -125,7 +143,7 @@ function withOwnSpawn(action) {
   };
   prototype.spawn = function spawn(options) {
     restore();
-    return spawnChild(this, options, PRELOAD, original);
+    return spawnChild(this, options, PRELOAD, options, original);
   };
   try {
     return action();

@@ -1,104 +1,19 @@
 'use strict';
 
 // Which wire a child will speak: the native one only where it is certain that the child runs this very Node
-// with our preload, and may load an addon.
+// with our preload, and may load our addon. Nothing here throws: where anything is in doubt, stock Node's wire does.
 
-const fs = require('node:fs');
+const { accessSync, constants, statSync } = require('node:fs');
 const path = require('node:path');
-const { invalidArgValue } = require('./errors');
 const { valueIn } = require('./environment');
+const { isDisabled } = require('./features');
+const { forbiddenOption } = require('./node-options');
 const { nodeProcess } = require('./primordials');
+const { thisNodeIn } = require('./program');
 
 const FIRST_FREE_INDEX = 3; // 0 to 2 are the child's stdio
 
-// With these a child does not run preloads, or not in the process that has the channel, or may not load an addon.
-const FORBIDDEN =
-  /^--(watch|permission|experimental-permission|no-addons|env-file|run|build-snapshot)/;
-
-// Options whose value is the next argument, so that it is not taken for the script.
-const WITH_VALUE = new Set([
-  '-r',
-  '--require',
-  '--import',
-  '-e',
-  '--eval',
-  '-p',
-  '--print',
-  '-pe',
-  '-C',
-  '--conditions',
-  '--loader',
-  '--experimental-loader',
-  '--title',
-  '--input-type',
-  '--icu-data-dir',
-  '--test-name-pattern',
-]);
-
-/**
- * Node's own options among a child's arguments: all before the script. An argument behind an option that we do not
- * know may be its value and not the script; then those behind it count as well, which at worst costs the native wire.
- */
-function nodeOptionsOf(args) {
-  const options = [];
-  let mayBeValue = false;
-  for (let i = 0; i < args.length; i++) {
-    const option = String(args[i]); // it may be a Buffer
-    const isOption = option.startsWith('-');
-    if (option === '--' || (!isOption && !mayBeValue)) break;
-    if (isOption) options.push(option);
-    if (WITH_VALUE.has(option)) i++;
-    mayBeValue = isOption && !WITH_VALUE.has(option) && !option.includes('=');
-  }
-  return options;
-}
-
-function hasForbiddenOption(args, nodeOptions) {
-  const given = [...nodeOptionsOf(args), ...nodeOptions.split(/[\s"]+/)];
-  return given.some((option) => FORBIDDEN.test(option)) || args[0] === 'inspect';
-}
-
-/** The file that execvp() will find, with the child's PATH and working directory; null when there is none. */
-function findProgram(file, envPairs, cwd) {
-  const folder = cwd ?? nodeProcess.cwd();
-  if (file.includes('/')) return path.resolve(folder, file);
-  for (const entry of (valueIn(envPairs, 'PATH') ?? '').split(':')) {
-    const candidate = path.resolve(folder, entry, file);
-    try {
-      fs.accessSync(candidate, fs.constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here; the next folder of PATH may have it.
-    }
-  }
-  return null;
-}
-
-const comparisons = new Map(); // identity of a file -> whether it equals this Node
-
-function hasSameBytes(file, status) {
-  const self = fs.statSync(nodeProcess.execPath);
-  if (status.dev === self.dev && status.ino === self.ino) return true;
-  if (status.size !== self.size || !status.isFile()) return false;
-  const identity = `${status.dev}:${status.ino}:${status.mtimeMs}:${status.size}`;
-  if (!comparisons.has(identity)) {
-    comparisons.set(identity, fs.readFileSync(file).equals(fs.readFileSync(nodeProcess.execPath)));
-  }
-  return comparisons.get(identity);
-}
-
-/** Whether the program is this Node, or a copy of it. */
-function isThisNode(file, envPairs, cwd, isPrivileged) {
-  const program = findProgram(file, envPairs, cwd);
-  if (!program) return false;
-  try {
-    return hasSameBytes(program, fs.statSync(program)) && !isPrivileged(program);
-  } catch {
-    return false; // it cannot be read: spawn() will say so
-  }
-}
-
-function detectSingleExecutable() {
+function isSingleExecutable() {
   try {
     return require('node:sea').isSea();
   } catch {
@@ -106,36 +21,93 @@ function detectSingleExecutable() {
   }
 }
 
-const isSingleExecutable = detectSingleExecutable();
+/** Why no child of this process can load a preload, or null. */
+function hindranceOf(host) {
+  if (isDisabled('native')) return 'FORKWIRE_DISABLE names it';
+  if (host.versions.electron || host.pkg || isSingleExecutable()) {
+    return 'this program is no plain Node: its children ignore NODE_OPTIONS';
+  }
+  if (host.config?.variables?.node_without_node_options) return 'this Node ignores NODE_OPTIONS';
+  return null;
+}
+
+const hindrance = hindranceOf(nodeProcess);
+
+const { getegid, geteuid, getgid, getuid } = nodeProcess;
+
+/** The kernel then has the child ignore NODE_OPTIONS. */
+const hasBorrowedRights = () => getuid() !== geteuid() || getgid() !== getegid();
+
+/** What tells a file from another that took its place; null where there is none that can be read. */
+function identityOf(file) {
+  try {
+    const { dev, ino, size, mtimeMs } = statSync(file);
+    accessSync(file, constants.R_OK);
+    return `${dev}:${ino}:${size}:${mtimeMs}`;
+  } catch {
+    return null;
+  }
+}
+
+const identities = new Map(); // file -> what it was when this process loaded it
+
+/** Files that children will load: they must stay what they are now. */
+function remember(files) {
+  for (const file of files) if (!identities.has(file)) identities.set(file, identityOf(file));
+}
+
+/** Whether it is gone, or may not be read, or is another than this process has. */
+function hasChanged(file) {
+  const identity = identities.get(file);
+  return !identity || identityOf(file) !== identity;
+}
+
+/** Why the child cannot have the native wire, or null. Throws where that cannot be known. */
+function reasonAgainst(options, slot, files, { isPrivileged, startedAs }) {
+  const { envPairs, uid, gid } = options;
+  if (hindrance) return hindrance;
+  if (slot < FIRST_FREE_INDEX) return `'ipc' is at stdio ${slot}`;
+  if (uid != null || gid != null) return 'the child has another uid or gid';
+  if (hasBorrowedRights()) return "this process's effective uid or gid is not its own";
+  const args = (options.args ?? []).slice(1);
+  const option = forbiddenOption(args, valueIn(envPairs, 'NODE_OPTIONS') ?? '');
+  if (option) return `with ${option} the child may not load forkwire`;
+  const program = thisNodeIn(options, startedAs);
+  if (!program) return `${options.file} is not this Node`;
+  if (isPrivileged(program)) return `${program} has rights of its own, and ignores NODE_OPTIONS`;
+  const file = files.find(hasChanged);
+  return file && `${file} was replaced or removed, or cannot be read`;
+}
 
 /**
- * 'native' or 'node'.
+ * { wire: 'native' or 'node', reason: for the latter, why }.
  * @param options what ChildProcess.prototype.spawn() got
  * @param slot the index of 'ipc' in its stdio
- * @param isPrivileged (path) => whether the kernel makes that program ignore NODE_OPTIONS
+ * @param asked options.channel of forkwire's own fork() and spawn(), or undefined
+ * @param files what the child is to load
+ * @param system the addon's { isPrivileged(path): whether the kernel makes that program ignore NODE_OPTIONS, startedAs() }
  */
-function chooseWire(options, slot, isPrivileged) {
-  const { channel, envPairs, file, cwd, uid, gid } = options;
-  if (channel !== undefined) {
-    if (channel === 'native' || channel === 'node') return channel;
-    throw invalidArgValue(
-      'options.channel',
-      "must be one of: undefined, 'native', 'node'",
-      channel,
-    );
+function chooseWire(options, slot, asked, files, system) {
+  if (asked === 'native') return { wire: 'native' };
+  if (asked === 'node') return { wire: 'node', reason: 'options.channel asks for it' };
+  let reason;
+  try {
+    reason = reasonAgainst(options, slot, files, system);
+  } catch (error) {
+    reason = `what the child will run cannot be known: ${error.message}`;
   }
-  if (slot < FIRST_FREE_INDEX || uid != null || gid != null) return 'node';
-  if (nodeProcess.versions.electron || isSingleExecutable) return 'node';
-  const args = (options.args ?? []).slice(1);
-  if (hasForbiddenOption(args, valueIn(envPairs, 'NODE_OPTIONS') ?? '')) return 'node';
-  return isThisNode(file, envPairs, cwd, isPrivileged) ? 'native' : 'node';
+  return reason ? { wire: 'node', reason } : { wire: 'native' };
 }
 
-/** Whether a program is Node, as far as its name tells: then its own death is the end of its channel. Anything else may be
+/** Whether a program is Node, as far as can be told: then its own death is the end of its channel. Anything else may be
  * a wrapper whose child has the channel. */
-function isNamedNode(file) {
-  const name = path.basename(file);
-  return /^node(js)?$/.test(name) || name === path.basename(nodeProcess.execPath);
+function isNode(options, { startedAs }) {
+  if (/^node(js)?$/.test(path.basename(options.file))) return true;
+  try {
+    return thisNodeIn(options, startedAs) !== null;
+  } catch {
+    return false; // it cannot be found: spawn() will say so
+  }
 }
 
-module.exports = { chooseWire, isNamedNode };
+module.exports = { chooseWire, isNode, remember };

@@ -211,6 +211,9 @@ uint64_t fw_fd_inode(int fd);
 int fw_fd_dup(int fd);
 /* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
 int fw_program_is_privileged(const char* path);
+/* The path by which the kernel was asked to start this process, relative ones included; "" where it
+ * does not tell. */
+const char* fw_program_started_as(void);
 
 /* What all channels of one loop share; it is freed behind them. NULL without memory. */
 fw_hub_t* fw_hub_new(void);

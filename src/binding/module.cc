@@ -63,6 +63,10 @@ Napi::Value IsPrivileged(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), fw_program_is_privileged(path.c_str()) != 0);
 }
 
+Napi::Value StartedAs(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), fw_program_started_as());
+}
+
 Napi::Value ProcessGroup(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), getpgrp());
 }
@@ -105,6 +109,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["closeFd"] = Napi::Function::New(env, CloseFd);
   exports["dupFd"] = Napi::Function::New(env, DupFd);
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
+  exports["startedAs"] = Napi::Function::New(env, StartedAs);
   exports["processGroup"] = Napi::Function::New(env, ProcessGroup);
   exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);
   return exports;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/auxv.h>
 #include <sys/xattr.h>
 #endif
 
@@ -135,5 +136,14 @@ int fw_program_is_privileged(const char* path) {
   return getxattr(path, "security.capability", NULL, 0) > 0;
 #else
   return 0;
+#endif
+}
+
+const char* fw_program_started_as(void) {
+#ifdef __linux__
+  const char* path = (const char*)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+  return path == NULL ? "" : path;
+#else
+  return "";
 #endif
 }

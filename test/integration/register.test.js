@@ -430,26 +430,44 @@ function copyTo(folder, change = (_name, text) => text) {
     assert.equal(code, 0);
   });
 
-  it('throws at the call where the addon is missing', async () => {
+  it("leaves Node's own channel where the addon is missing, with one warning", async () => {
     const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
-    const output = await outputOf(
-      [
-        '--require',
-        REGISTER,
-        ...functionArgs(
-          (idle) => {
-            try {
-              require('node:child_process').fork(idle);
-            } catch ({ code }) {
-              console.log(code);
-            }
-          },
-          [fixture('idle.js')],
-        ),
-      ],
-      { env },
+    const body = async (echo) => {
+      const { fork } = require('node:child_process');
+      const { once } = require('node:events');
+      for (const child of [fork(echo), fork(echo)]) {
+        child.send('hello');
+        console.log(child.channel.protocol, ...(await once(child, 'message')));
+        console.log(child.channel.protocolReason);
+        child.disconnect();
+      }
+    };
+    for (const option of ['--require', '--import']) {
+      const args = [option, REGISTER, ...functionArgs(body, [fixture('echo.js')])];
+      const { stdout, stderr, code } = await run(process.execPath, args, { env });
+      const [first, reason] = stdout.split('\n');
+      assert.equal(first, 'undefined hello undefined');
+      assert.match(reason, /tried \/nowhere\/forkwire\.node\. FORKWIRE_BINARY names it/);
+      assert.equal(stdout, `${first}\n${reason}\n`.repeat(2));
+      const warnings = stderr.match(/\[ERR_FORKWIRE_NO_BINARY\] ForkwireWarning: Node's own/g);
+      assert.equal(warnings?.length, 1, stderr);
+      assert.equal(code, 0);
+    }
+  });
+
+  it('throws where the addon is missing and the program itself asks for it', async () => {
+    const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
+    const body = (register) => {
+      try {
+        require(register);
+      } catch ({ code }) {
+        console.log(code);
+      }
+    };
+    assert.equal(
+      await outputOf(functionArgs(body, [REGISTER]), { env }),
+      'ERR_FORKWIRE_NO_BINARY\n',
     );
-    assert.equal(output, 'ERR_FORKWIRE_NO_BINARY\n');
   });
 
   it('survives Workers that fork and are terminated at random moments', async () => {

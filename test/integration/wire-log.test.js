@@ -40,7 +40,7 @@ async function logOf(NODE_DEBUG) {
 }
 
 (isStock ? describe.skip : describe)('NODE_DEBUG=forkwire', () => {
-  it("prints one line a message on stock Node's wire", async () => {
+  it("says why a channel is on stock Node's wire, and prints one line a message there", async () => {
     const env = { ...process.env, NODE_DEBUG: 'forkwire' };
     const { stderr, code } = await runFunction({ env }, () => {
       const { forkFixture } = require('../helpers/fork-fixture');
@@ -58,7 +58,11 @@ async function logOf(NODE_DEBUG) {
     const shown = lines.map((line) =>
       line.replace(/^.*(<-|->) child fd \d+ (\w+) .*bytes/, '$1 $2'),
     );
-    assert.deepEqual(shown.slice(0, 3), ['-> MESSAGE handle', '<- ACK', '<- MESSAGE']);
+    assert.match(
+      shown[0],
+      /^FORKWIRE \d+: child fd \d+ on stock Node's wire: options\.channel asks/,
+    );
+    assert.deepEqual(shown.slice(1, 4), ['-> MESSAGE handle', '<- ACK', '<- MESSAGE']);
   });
 
   it('prints one line a frame in both processes: time, pid, direction, kind, size, handle', async () => {

@@ -96,8 +96,8 @@ describe('a child that takes its channel', () => {
   });
 
   it('says why it cannot, and ends with 78; the parent hears ERR_FORKWIRE_NO_HELLO', async () => {
-    const env = { ...process.env, FORKWIRE_BINARY: '/nowhere/forkwire.node' };
-    const child = fork(fixture('idle.js'), [], { env, silent: true });
+    const options = { channel: 'native', execArgv: ['--no-addons'], silent: true };
+    const child = fork(fixture('idle.js'), [], options);
     const seen = [];
     for (const name of ['message', 'disconnect', 'exit', 'close']) {
       child.on(name, () => seen.push(name));
@@ -112,9 +112,10 @@ describe('a child that takes its channel', () => {
     });
     await new Promise((resolve) => child.on('close', resolve));
     assert.equal(child.exitCode, 78);
-    assert.match(stderr, /^forkwire: .*\/nowhere\/forkwire\.node.*channel: 'node'.*\n$/);
+    assert.match(stderr, /^forkwire: .*forkwire.*\.node.*channel: 'node'.*\n$/);
     assert.equal(failure.code, 'ERR_FORKWIRE_NO_HELLO');
     assert.equal(failure.pid, child.pid);
+    assert.equal(failure.program, process.execPath);
     assert.deepEqual(seen, ['disconnect', 'exit', 'close']);
   });
 

@@ -2,9 +2,22 @@
 
 const assert = require('node:assert/strict');
 const { DEFAULTS } = require('../../lib/limits');
-const { pairsForChild, takeFrom, valueIn } = require('../../lib/environment');
+const {
+  addonOfParent,
+  pairsForChild,
+  pairsForNodeChild,
+  takeFrom,
+  valueIn,
+} = require('../../lib/environment');
 
-const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', limits: DEFAULTS };
+const ADDON = '/with "all", =signs: 100% é/forkwire.node';
+const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', limits: DEFAULTS, addon: ADDON };
+
+/** What a child takes, but for the text that it takes out of NODE_OPTIONS. */
+function taken(env, preload) {
+  const { option, ...channel } = takeFrom(env, preload);
+  return channel;
+}
 
 const envOf = (pairs) => Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
 
@@ -24,11 +37,33 @@ describe("the child's environment", () => {
       it(`is what was given again once ${preload} took the channel (${JSON.stringify(given)})`, () => {
         const env = envOf(pairsForChild(given, preload, CHANNEL));
         assert.match(env.NODE_OPTIONS, /^--require "/);
-        assert.deepEqual(takeFrom(env, preload), CHANNEL);
+        assert.deepEqual(taken(env, preload), CHANNEL);
         assert.deepEqual(env, envOf(given));
       });
     }
   }
+
+  it('is what was given when the child sees the preload under another name', () => {
+    for (const given of [[], ['NODE_OPTIONS=-r x']]) {
+      const env = envOf(pairsForChild(given, '/link/p.js', CHANNEL));
+      takeFrom(env, '/real/p.js');
+      assert.deepEqual(env, envOf(given));
+    }
+  });
+
+  it("holds nothing of a channel that the user's variables name", () => {
+    const users = ['NODE_CHANNEL_FD=3', 'NODE_CHANNEL_SERIALIZATION_MODE=json', 'A=1'];
+    const env = envOf(pairsForChild([...users, 'FORKWIRE_CHANNEL=9:9'], '/p.js', CHANNEL));
+    taken(env, '/p.js');
+    assert.deepEqual(env, { A: '1' });
+    const pairs = pairsForNodeChild([...users, 'FORKWIRE_CHANNEL=9:9'], CHANNEL);
+    assert.deepEqual(envOf(pairs), {
+      A: '1',
+      NODE_CHANNEL_FD: '3',
+      NODE_CHANNEL_SERIALIZATION_MODE: 'json',
+    });
+    assert.equal(pairs.length, 3);
+  });
 
   it('quotes the preload the way NODE_OPTIONS wants it', () => {
     for (const [preload, quoted] of [
@@ -66,7 +101,7 @@ describe("the child's environment", () => {
     };
     const channel = { ...CHANNEL, serialization: 'advanced', limits };
     const env = envOf(pairsForChild([], '/p.js', channel));
-    assert.deepEqual(takeFrom(env, '/p.js'), channel);
+    assert.deepEqual(taken(env, '/p.js'), channel);
   });
 });
 
@@ -105,6 +140,15 @@ describe('takeFrom()', () => {
   it("takes 'json' where nothing, or nothing known, is said", () => {
     for (const value of ['3:1', '3:1:', '3:1:serialization=xml', '3:1:serialization']) {
       assert.equal(takeFrom({ FORKWIRE_CHANNEL: value }, '/p.js').serialization, 'json');
+    }
+  });
+
+  it('remembers the addon of the parent, if it named one', () => {
+    takeFrom(envOf(pairsForChild([], '/p.js', CHANNEL)), '/p.js');
+    assert.equal(addonOfParent(), ADDON);
+    for (const value of ['3:1', '3:1:addon=%', '3:1:addon']) {
+      takeFrom({ FORKWIRE_CHANNEL: value }, '/p.js');
+      assert.equal(addonOfParent(), undefined, value);
     }
   });
 

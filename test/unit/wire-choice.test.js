@@ -4,13 +4,16 @@ const assert = require('node:assert/strict');
 const path = require('node:path');
 const { chooseWire } = require('../../lib/wire-choice');
 
-const notPrivileged = () => false;
+const SYSTEM = { isPrivileged: () => false, startedAs: () => process.execPath };
 
-function choose(options = {}, slot = 3, isPrivileged = notPrivileged) {
+/** What is chosen: { wire, reason }. */
+function choiceFor({ asked, ...options } = {}, slot = 3, files = [], system = SYSTEM) {
   const args = [process.execPath, ...(options.args ?? []), 'script.js'];
   const given = { file: process.execPath, envPairs: [], ...options, args };
-  return chooseWire(given, slot, isPrivileged);
+  return chooseWire(given, slot, asked, files, system);
 }
+
+const choose = (...args) => choiceFor(...args).wire;
 
 describe('chooseWire()', () => {
   it("gives 'native' for this Node with a channel at 3 or higher", () => {
@@ -39,6 +42,22 @@ describe('chooseWire()', () => {
     '--run=test',
     '--build-snapshot',
     '--build-snapshot-config=x',
+    '--build-sea=x',
+    '--experimental-sea-config=x',
+    '--no_addons',
+    '--env_file=.env',
+    '--env_file-if_exists=.env',
+    '--experimental_permission',
+    '--experimental-policy=x',
+    '--policy-integrity=x',
+    '--config-file=x',
+    '--experimental-config-file=x',
+    '--experimental_config_file=x',
+    '--experimental-default-config-file',
+    '--version',
+    '--v8-options',
+    '--completion-bash',
+    '-v',
   ];
   for (const option of forbidden) {
     it(`gives 'node' for ${option}, as an argument and in NODE_OPTIONS`, () => {
@@ -57,6 +76,43 @@ describe('chooseWire()', () => {
       assert.equal(choose({ args: ['--no-warnings', '--', 'other.js', option] }), 'native');
     });
   }
+
+  it('reads NODE_OPTIONS as Node does: quotes, escapes, blanks', () => {
+    const inNodeOptions = (value) => choose({ envPairs: [`NODE_OPTIONS=${value}`] });
+    for (const value of ['"--no-addons"', '"--no\\-addons"', '--no-"addons"', '  --no-addons ']) {
+      assert.equal(inNodeOptions(value), 'node', value);
+    }
+    for (const value of ['', '--title="a --no-addons b"', '"--title=--watch"']) {
+      assert.equal(inNodeOptions(value), 'native', value);
+    }
+  });
+
+  it("says why it gives 'node'", () => {
+    const reasons = [
+      [choiceFor({}, 1), "'ipc' is at stdio 1"],
+      [choiceFor({ uid: 0 }), 'the child has another uid or gid'],
+      [choiceFor({ args: ['--env_file=x'] }), 'with --env-file=x the child may not load forkwire'],
+      [choiceFor({ file: '/bin/sh' }), '/bin/sh is not this Node'],
+      [choiceFor({ asked: 'node' }), 'options.channel asks for it'],
+      [choiceFor({}, 3, ['/nowhere']), '/nowhere was replaced or removed, or cannot be read'],
+    ];
+    for (const [choice, reason] of reasons) assert.deepEqual(choice, { wire: 'node', reason });
+    assert.deepEqual(choiceFor(), { wire: 'native' });
+  });
+
+  it('never throws, and says what was wrong', () => {
+    const bad = [
+      { envPairs: [{}] },
+      { args: [Object.create(null)] },
+      { cwd: { toString: null } },
+      { file: 'node', envPairs: [1] },
+    ];
+    for (const options of bad) {
+      const { wire, reason } = choiceFor(options);
+      assert.equal(wire, 'node');
+      assert.match(reason, /^what the child will run cannot be known: ./);
+    }
+  });
 
   it("gives 'node' for node inspect", () => {
     assert.equal(choose({ args: ['inspect'] }), 'node');
@@ -87,13 +143,12 @@ describe('chooseWire()', () => {
   it("gives 'node' for a program whose NODE_OPTIONS the kernel makes it ignore", () => {
     const asked = [];
     const isPrivileged = (file) => asked.push(file) > 0;
-    assert.equal(choose({}, 3, isPrivileged), 'node');
+    assert.equal(choose({}, 3, [], { ...SYSTEM, isPrivileged }), 'node');
     assert.deepEqual(asked, [process.execPath]);
   });
 
   it('does what `channel` says, whatever else there is', () => {
-    assert.equal(choose({ channel: 'node' }), 'node');
-    assert.equal(choose({ channel: 'native', file: '/bin/sh', uid: 0 }, 0), 'native');
-    assert.throws(() => choose({ channel: 'other' }), { code: 'ERR_INVALID_ARG_VALUE' });
+    assert.equal(choose({ asked: 'node' }), 'node');
+    assert.equal(choose({ asked: 'native', file: '/bin/sh', uid: 0 }, 0), 'native');
   });
 });
