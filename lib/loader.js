@@ -8,6 +8,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { compileFunction } = require('node:vm');
+const { nodeProcess } = require('./primordials');
 
 /** Needed with the first handle. */
 const OF_HANDLES = [
@@ -93,8 +94,8 @@ function isBundled() {
   return typeof __filename !== 'string' || path.basename(__filename) !== 'loader.js';
 }
 
-if (isTooOld(process.versions.node)) {
-  const found = `Node ${process.versions.node} is too old`;
+if (isTooOld(nodeProcess.versions.node)) {
+  const found = `Node ${nodeProcess.versions.node} is too old`;
   throw require('./errors').forkwireError('ERR_FORKWIRE_RUNTIME', found);
 }
 
