@@ -132,10 +132,12 @@ export type SendCallback = (error: Error | null) => void;
 
 // ---------------------------------------------------------------------------------------------------------- ends
 
-/** `channel` of a ChildProcess and of `process`: Node's, and `protocol`. */
+/** `channel` of a ChildProcess and of `process`: Node's, `protocol` and `protocolReason`. */
 export interface Channel extends EventEmitter {
   /** `'native'`: forkwire's wire; `'node'`: that of stock Node. Undefined where the channel is not forkwire's. */
   readonly protocol?: 'native' | 'node';
+  /** Why it is stock Node's wire, or Node's own channel, as a text for people. Undefined on forkwire's wire. */
+  readonly protocolReason?: string;
   /** The descriptor of the channel's socket; undefined when it is closed. From Node. */
   readonly fd?: number;
   /** The channel keeps this process alive, whatever listeners there are. Final: listeners are not counted any more. From Node. */

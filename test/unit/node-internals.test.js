@@ -230,10 +230,10 @@ describe('a child process', () => {
     const seen = [];
     for (const name of ['exit', 'close']) child.on(name, () => seen.push(name));
     internals.expectClose(child);
-    const [code, proceed] = await new Promise((resolve) => {
+    const [code, signal, proceed] = await new Promise((resolve) => {
       internals.interceptExit(child, (...args) => resolve(args));
     });
-    assert.equal(code, 0);
+    assert.deepEqual([code, signal], [0, '']);
     assert.deepEqual(seen, []);
     proceed();
     assert.deepEqual(seen, ['exit']);
