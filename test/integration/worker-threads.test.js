@@ -96,7 +96,8 @@ describe('fork() in a Worker', () => {
       const helper = require.resolve('../helpers/fork-fixture');
       const source = `
         const { forkFunction } = require(${JSON.stringify(helper)});
-        const child = forkFunction(() => {
+        // On a busy machine the child may not read for longer than the half second that is the default.
+        const child = forkFunction({ exitFlush: { stall: 15_000, total: 30_000 } }, () => {
           process.on('message', ({ length }) => console.log(length));
         });
         child.send('x'.repeat(8388608));
