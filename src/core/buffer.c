@@ -61,7 +61,11 @@ static void shrink(fw_buffer_t* buffer) {
   size_t size = fw_buffer_size(buffer);
   fw_buffer_t smaller;
   fw_buffer_init(&smaller);
-  if (fw_buffer_append(&smaller, fw_buffer_bytes(buffer), size) < 0) return;
+  uint8_t* room =
+      fw_buffer_reserve(&smaller, size + 1); /* never without memory: bytes() is an address */
+  if (room == NULL) return;
+  memcpy(room, fw_buffer_bytes(buffer), size);
+  fw_buffer_commit(&smaller, size);
   fw_buffer_free(buffer);
   *buffer = smaller;
 }
