@@ -55,6 +55,7 @@ class Channel {
   #heardHello = false;
   #failure = null;
   isBehindWrapper = false;
+  #isEnding = false; // it is not this end that ends it
   #isFinished = false;
   #end = 0; // of END
   #onFinished = null;
@@ -309,7 +310,7 @@ class Channel {
       else if (type === EVENT.HELLO) this.#onHello(a);
       else if (type === EVENT.NACK) this.#protocol.onNack(b);
       // Before 'undelivered': what is sent to this target there would not go anywhere.
-      else if (type === EVENT.ENDING) setProperty(this.#target, 'connected', false);
+      else if (type === EVENT.ENDING) this.#disconnectTarget();
     }
   }
 
@@ -369,8 +370,25 @@ class Channel {
 
   // ------------------------------------------------------------------- ends
 
+  /**
+   * The channel ends, and not because this end wants it: as in stock through the target's disconnect(), which a program may
+   * have replaced.
+   */
+  #disconnectTarget() {
+    const target = this.#target;
+    if (!target.connected) return;
+    this.#isEnding = true;
+    try {
+      target.disconnect();
+    } catch (error) {
+      nextTick(rethrow, error);
+    }
+    setProperty(target, 'connected', false);
+  }
+
   /** Flushes, then says END; delivers nothing any more. 'disconnect' follows. */
   disconnect() {
+    if (this.#isEnding) return;
     this.#inbox.dropParked();
     this.#gathering.handOver();
     if (!this.#native.end()) return;
@@ -408,6 +426,7 @@ class Channel {
     this.#isFinished = true;
     this.#end = end;
     const target = this.#target;
+    if (end !== END.OWN) this.#disconnectTarget();
     setProperty(target, 'connected', false);
     setProperty(target, 'channel', null);
     this.#inbox.end(end === END.OWN);
@@ -442,6 +461,11 @@ class Channel {
     for (const step of others) nextTick(step);
     first();
   }
+}
+
+/** An uncaught exception. */
+function rethrow(error) {
+  throw error;
 }
 
 module.exports = { Channel };

@@ -2,10 +2,12 @@
 
 // Nothing that was accepted is lost because the process ends: before it does, every channel is written out,
 // within limits. process.exit(), an uncaught error and the end of the script emit 'exit'; process.reallyExit(),
-// process.abort() and a signal to oneself do not, so they are wrapped.
+// process.abort() and a signal to oneself do not. All of them are methods of `process` that are wrapped: a listener would be
+// counted where the program counts its own (MaxListenersExceededWarning), and be gone with removeAllListeners(). Where a
+// program takes that wrapper away again, the addon still flushes at the end of the script or of the Worker.
 
 const { isMainThread } = require('./node-internals');
-const { nodeProcess, setProperty } = require('./primordials');
+const { nodeProcess } = require('./primordials');
 
 // Sent to oneself, these do not end the process.
 const HARMLESS = new Set([
@@ -29,16 +31,9 @@ function wrap(name, before) {
     return Reflect.apply(original, this, args);
   }
   Object.defineProperty(wrapped, 'name', { __proto__: null, value: name });
-  setProperty(nodeProcess, name, wrapped);
-}
-
-/** Adds a listener also where the program has frozen `process`: it is there then, though the count of them cannot change. */
-function listen(name, listener) {
-  try {
-    nodeProcess.on(name, listener);
-  } catch (error) {
-    if (!Object.isFrozen(nodeProcess)) throw error;
-  }
+  // As far as it can be: a program may have frozen `process`.
+  const attributes = { __proto__: null, value: wrapped, writable: true, configurable: true };
+  Reflect.defineProperty(nodeProcess, name, attributes);
 }
 
 function nameOfSignal(signal = 'SIGTERM') {
@@ -62,7 +57,8 @@ function isSuicide(pid, signal, ownGroup) {
 function flushAtExit(flushAll, processGroup, finishAll = () => {}) {
   if (isInstalled) return;
   isInstalled = true;
-  listen('exit', () => {
+  wrap('emit', (event) => {
+    if (event !== 'exit') return;
     flushAll(true);
     finishAll();
   });

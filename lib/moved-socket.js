@@ -11,8 +11,14 @@ const { finishWrites, hasPendingWrites } = require('./pending-writes');
 const SOCKET = 1;
 const FLAG = { WRITES_PENDING: 1, ALLOW_HALF_OPEN: 2, COUNTED: 4, KEPT_OPEN: 8 };
 
+/**
+ * Half open only where the program asked for it: http makes its sockets so for itself, and ends them itself. Who gets one that was
+ * a connection of http's expects what stock gives: an end that is answered.
+ */
+const isHalfOpen = (socket) => socket.allowHalfOpen && !internals.isOfHttp(socket);
+
 function socketFlags(socket, isCounted) {
-  return (socket.allowHalfOpen ? FLAG.ALLOW_HALF_OPEN : 0) | (isCounted ? FLAG.COUNTED : 0);
+  return (isHalfOpen(socket) ? FLAG.ALLOW_HALF_OPEN : 0) | (isCounted ? FLAG.COUNTED : 0);
 }
 
 /** A socket on a native handle (or { fd }) with what had been read from it before. */
@@ -34,7 +40,7 @@ function emptySocket(socket, handle) {
 
 /** A socket without unsent writes: its handle waits, untouched, for what becomes of it. */
 function moveIdle(socket, handle, buffered) {
-  const { allowHalfOpen } = socket;
+  const allowHalfOpen = isHalfOpen(socket);
   return {
     flags: 0,
     dup: false,
@@ -47,7 +53,7 @@ function moveIdle(socket, handle, buffered) {
 /** A socket with unsent writes: a socket of ours goes on writing them. The channel has a duplicate, since this one
  * closes its handle at an error. */
 function moveWriting(socket, handle, buffered, onWritten) {
-  const { allowHalfOpen } = socket;
+  const allowHalfOpen = isHalfOpen(socket);
   let writer;
   let isWritten = false;
   let isDropped = false;

@@ -184,6 +184,9 @@ function releaseHttp(socket) {
 /** The server that accepted a socket and counts it (`_server`; `server` may also be one that it was given to). */
 const serverOf = (socket) => socket._server ?? null;
 
+/** Whether a server of http accepted a socket (`httpAllowHalfOpen`, which every one of them has). */
+const isOfHttp = (socket) => serverOf(socket)?.httpAllowHalfOpen === false;
+
 /** Counts connections that the server did not accept or close itself (`_connections`). */
 function addConnections(server, count) {
   server._connections += count;
@@ -345,6 +348,7 @@ module.exports = {
   interceptExit,
   isClosed,
   isMainThread,
+  isOfHttp,
   leaveServer,
   nativeClassOf,
   onConnectionClosed,

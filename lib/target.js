@@ -2,13 +2,37 @@
 
 // What users and Node's cluster module see of a channel: own properties of a ChildProcess or of process, as in stock.
 
+const util = require('node:util');
 const { nodeError, validateObject } = require('./errors');
-const { nextTick, setProperty } = require('./primordials');
+const { nextTick, nodeProcess, setProperty } = require('./primordials');
 
 const NO_OPTIONS = Object.freeze({ swallowErrors: false });
 
+/** `_channel`, which is gone from Node 26 on. */
+const HAS_ALIAS = Number.parseInt(nodeProcess.versions.node, 10) < 26;
+const ALIAS_WARNING = ['_channel is deprecated. Use ChildProcess.channel instead.', 'DEP0129'];
+const ALIAS = {
+  __proto__: null,
+  get: util.deprecate(
+    function getChannel() {
+      return this.channel;
+    },
+    ...ALIAS_WARNING,
+  ),
+  set: util.deprecate(
+    function setChannel(channel) {
+      this.channel = channel;
+    },
+    ...ALIAS_WARNING,
+  ),
+  configurable: true,
+  enumerable: false,
+};
+
+/** @param options a wrapper of _send() finds what stock gives it: an object of its own */
 function sendIfConnected(target, message, sendHandle, options, callback) {
-  if (target.connected) return target._send(message, sendHandle, options, callback);
+  const given = { swallowErrors: false, ...options };
+  if (target.connected) return target._send(message, sendHandle, given, callback);
   const error = nodeError('ERR_IPC_CHANNEL_CLOSED');
   if (typeof callback === 'function') nextTick(callback, error);
   else nextTick(() => target.emit('error', error));
@@ -36,18 +60,22 @@ function disconnect() {
   this._disconnect();
 }
 
-/** Makes `channel` the one of `target`. */
+/** Makes `channel` the one of `target`. The properties and their order are stock's. */
 function install(target, channel) {
   target.channel = channel.control;
-  target.connected = true;
+  if (HAS_ALIAS) Object.defineProperty(target, '_channel', ALIAS);
+  target._handleQueue = null; // here none waits in JavaScript
+  target._pendingMessage = null;
   target.send = send;
-  target.disconnect = disconnect;
 
   /** send() without a look at `connected`; a boolean in place of options means swallowErrors. */
   target._send = function _send(message, sendHandle, options, callback) {
     const given = typeof options === 'boolean' ? { swallowErrors: options } : options;
     return channel.send(message, sendHandle, given ?? NO_OPTIONS, callback);
   };
+
+  target.connected = true;
+  target.disconnect = disconnect;
 
   target._disconnect = function _disconnect() {
     channel.disconnect();

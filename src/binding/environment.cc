@@ -14,6 +14,14 @@ Environment::~Environment() {
   fw_hub_free(hub_);
 }
 
+void Environment::Flush(bool is_final) {
+  std::vector<fw_channel_t*> cores;
+  cores.reserve(channels_.size());
+  for (Channel* channel : channels_) cores.push_back(channel->core());
+  auto flush = is_final ? fw_channels_flush : fw_channels_write_out;
+  flush(cores.data(), cores.size());
+}
+
 void Environment::Add(Channel* channel) {
   channels_.push_back(channel);
 }
@@ -35,6 +43,7 @@ void Environment::Disown(int fd) {
 void Environment::OnCleanup(napi_async_cleanup_hook_handle handle, void* data) {
   Environment* environment = static_cast<Environment*>(data);
   environment->is_ending_ = true;
+  environment->Flush(true);
   for (int fd : environment->fds_) close(fd);
   environment->fds_.clear();
   if (environment->channels_.empty()) {

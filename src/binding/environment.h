@@ -23,6 +23,8 @@ public:
   const std::vector<Channel*>& channels() const {
     return channels_;
   }
+  // Writes out all channels: the process is about to end, or may end where it is not final.
+  void Flush(bool is_final);
   // A descriptor that JavaScript holds as a number: a Worker may be terminated before it does something with it.
   void Own(int fd);
   void Disown(int fd);

@@ -74,13 +74,8 @@ Napi::Value ProcessGroup(const Napi::CallbackInfo& info) {
 // flushAll(isFinal): all channels of this environment, before the process ends, or may end.
 Napi::Value FlushAll(const Napi::CallbackInfo& info) {
   auto* environment = static_cast<Environment*>(info.Data());
-  std::vector<Channel*> channels = environment->channels();
-  std::vector<fw_channel_t*> cores;
-  cores.reserve(channels.size());
-  for (Channel* channel : channels) cores.push_back(channel->core());
-  auto flush = info[0].As<Napi::Boolean>().Value() ? fw_channels_flush : fw_channels_write_out;
-  flush(cores.data(), cores.size());
-  for (Channel* channel : channels) channel->UpdateState();
+  environment->Flush(info[0].As<Napi::Boolean>().Value());
+  for (Channel* channel : environment->channels()) channel->UpdateState();
   return info.Env().Undefined();
 }
 

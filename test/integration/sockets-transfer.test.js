@@ -130,6 +130,30 @@ describe('a net.Socket', () => {
     await leave(child, server);
   });
 
+  for (const event of ['upgrade', 'connection', 'request']) {
+    // Stock's server of a 'request' that was sent cannot be closed.
+    const itKeeps = event === 'request' ? itIsBetter : it;
+    itKeeps(`of http's '${event}' answers its client's end, as in stock`, async () => {
+      const child = forkFunction(() => {
+        process.on('message', (_, socket) => {
+          socket.on('data', () => socket.write('got'));
+          process.send('taken');
+        });
+      });
+      const server = http.createServer();
+      server.on(event, (first) => child.send('take', first.socket ?? first));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const client = net.connect(server.address().port, '127.0.0.1');
+      const upgrade = event === 'upgrade' ? 'Connection: Upgrade\r\nUpgrade: x\r\n' : '';
+      client.write(`GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
+      await nextMessage(child);
+      client.end('last');
+      assert.match(await textOf(client), /^(got)+$/);
+      await leave(child, server);
+    });
+  }
+
   it('leaves its object without a handle, not destroyed and silent', async () => {
     const child = forkFunction(answer);
     const server = await listen();

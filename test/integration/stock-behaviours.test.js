@@ -135,6 +135,149 @@ describe("'internalMessage'", () => {
   });
 });
 
+describe('what packages touch of a channel', () => {
+  it("has stock's names, in their order", async () => {
+    const stockNames = [
+      'channel',
+      '_handleQueue',
+      '_pendingMessage',
+      'send',
+      '_send',
+      'connected',
+      'disconnect',
+      '_disconnect',
+    ];
+    const child = forkFunction({ with: [stockNames] }, (names) => {
+      process.once('message', () => process.disconnect());
+      process.send(Object.keys(process).filter((name) => names.includes(name)));
+    });
+    const inChild = await nextMessage(child);
+    const inParent = Object.keys(child).filter((name) => stockNames.includes(name));
+    assert.deepEqual(inParent, ['connected', ...stockNames.filter((name) => name !== 'connected')]);
+    assert.deepEqual(inChild, stockNames);
+    assert.deepEqual([child._handleQueue, child._pendingMessage], [null, null]);
+    child.send('go');
+    await exited(child);
+  });
+
+  it('has _channel as an alias that warns, before Node 26', async () => {
+    const body = () => {
+      process.once('message', () => process.disconnect());
+      const isThere = Object.hasOwn(process, '_channel');
+      console.log(isThere, isThere && process._channel === process.channel);
+      process.send('up');
+    };
+    const child = forkFunction({ silent: true, execArgv: ['--trace-warnings'] }, body);
+    const output = Promise.all([textOf(child.stdout), textOf(child.stderr)]);
+    await nextMessage(child);
+    child.send('go');
+    await exited(child);
+    const [stdout, stderr] = await output;
+    const isThere = Number.parseInt(process.versions.node, 10) < 26;
+    assert.equal(stdout, `${isThere} ${isThere}\n`);
+    assert.equal(stderr.includes('[DEP0129]'), isThere);
+  });
+
+  it('gives a wrapper of _send() all four arguments', async () => {
+    const child = forkFixture('idle.js');
+    await nextMessage(child);
+    const seen = [];
+    const { _send } = child;
+    child._send = function (...args) {
+      seen.push(args);
+      return Reflect.apply(_send, this, args);
+    };
+    const callback = () => {};
+    child.send('one');
+    child.send('two', callback);
+    child.send('three', undefined, { keepOpen: true }, callback);
+    assert.deepEqual(seen, [
+      ['one', undefined, { swallowErrors: false }, undefined],
+      ['two', undefined, { swallowErrors: false }, callback],
+      ['three', undefined, { swallowErrors: false, keepOpen: true }, callback],
+    ]);
+    child.disconnect();
+    await exited(child);
+  });
+
+  for (const name of ['disconnect', '_disconnect']) {
+    it(`calls a ${name}() that replaces its own, also when the other end ends it`, async () => {
+      const child = forkFunction({ silent: true, with: [name] }, (method) => {
+        const { [method]: original } = process;
+        process[method] = function (...args) {
+          console.log(method);
+          return Reflect.apply(original, this, args);
+        };
+        process.on('message', () => {});
+        process.on('disconnect', () => console.log('event'));
+        process.send('up');
+      });
+      const seen = [];
+      const { [name]: original } = child;
+      child[name] = function (...args) {
+        seen.push(name);
+        return Reflect.apply(original, this, args);
+      };
+      child.on('disconnect', () => seen.push('event'));
+      const output = textOf(child.stdout);
+      await nextMessage(child);
+      child.disconnect();
+      await exited(child);
+      assert.equal(await output, `${name}\nevent\n`);
+      assert.deepEqual(seen, [name, 'event']);
+    });
+  }
+
+  it('calls them when the other end is killed as well', async () => {
+    const child = forkFixture('idle.js');
+    await nextMessage(child);
+    const seen = [];
+    for (const name of ['disconnect', '_disconnect']) {
+      const { [name]: original } = child;
+      child[name] = function (...args) {
+        seen.push(name, this.connected);
+        return Reflect.apply(original, this, args);
+      };
+    }
+    child.on('disconnect', () => seen.push('event'));
+    child.kill();
+    await once(child, 'disconnect');
+    assert.deepEqual(seen, ['disconnect', true, '_disconnect', false, 'event']);
+    await exited(child);
+  });
+});
+
+describe('what a program sees of the listeners on process', () => {
+  const count = () => {
+    const child = require('../helpers/fork-fixture').forkFixture('idle.js');
+    const counted = ['exit', 'beforeExit', 'uncaughtException', 'uncaughtExceptionMonitor'];
+    const counts = counted.map((name) => process.listenerCount(name));
+    for (let i = 0; i < 10; i++) process.on('exit', () => {});
+    child.once('message', () => {
+      child.disconnect();
+      console.log(JSON.stringify(counts));
+    });
+  };
+
+  it("is none of the channel's, and no deprecated part of Node is used", async () => {
+    const nodeArgs = ['--pending-deprecation', '--throw-deprecation'];
+    const { stdout, stderr, code } = await runFunction({ nodeArgs }, count);
+    assert.deepEqual([stdout, stderr, code], ['[0,0,0,0]\n', '', 0]);
+  });
+});
+
+for (const end of ['exit', 'nothing']) {
+  itIsBetter(`what was sent leaves though another emit() is put back (${end})`, async () => {
+    const child = forkFunction({ with: [end], silent: true }, (how) => {
+      delete process.emit;
+      process.send('x'.repeat(4_000_000));
+      if (how === 'exit') process.exit();
+    });
+    assert.equal((await nextMessage(child)).length, 4_000_000);
+    await exited(child);
+  });
+}
+
 describe('a channel that has ended', () => {
   it('leaves send() a function, channel null and connected false, on both ends', async () => {
     const child = forkFunction({ silent: true }, () => {
