@@ -7,9 +7,6 @@ const { JSONStringify } = require('./primordials');
 /** Every code of ours with what it means; docs/api.md says for each when it comes and what to do. */
 const MESSAGES = {
   ERR_FORKWIRE_BAD_MESSAGE: (what) => `A message of the peer cannot be decoded: ${what}`,
-  ERR_FORKWIRE_BUNDLED: () =>
-    'forkwire cannot be part of a bundle, since its children load its files: make it external ' +
-    '(esbuild: --external:forkwire) and install it where the bundle runs',
   ERR_FORKWIRE_EMPTY_MESSAGE: () => 'The message cannot be sent: its toJSON() returned undefined',
   ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was closed before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>

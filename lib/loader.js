@@ -5,8 +5,15 @@
 // so that there is no second copy. Files that are needed later, or never, are read with the first ones: by then a
 // deployment may have replaced or removed the folder, or the process may be out of descriptors.
 
+// First of all: a bundle may have no require() at all. Its one file knows nothing of those that are found by name.
+if (typeof __filename !== 'string' || !/[\\/]loader\.js$/.test(__filename)) {
+  const text =
+    'forkwire cannot be part of a bundle, since its children load its files: make it external ' +
+    '(esbuild: --external:forkwire) and install it where the bundle runs';
+  throw Object.assign(new Error(text), { code: 'ERR_FORKWIRE_BUNDLED' });
+}
+
 const fs = require('node:fs');
-const path = require('node:path');
 const { compileFunction } = require('node:vm');
 const { nodeProcess } = require('./primordials');
 
@@ -84,21 +91,14 @@ function load(name, parent) {
 function readAhead(names) {
   for (const name of names) {
     const file = fileOf(name);
-    if (!isNodes) require(`./${name}`);
+    if (!isNodes) load(`./${name}`, module);
     else if (!require.cache[file]) sources.set(file, read(file));
   }
-}
-
-/** A bundler makes one file of many, and knows nothing of those that are found by name. */
-function isBundled() {
-  return typeof __filename !== 'string' || path.basename(__filename) !== 'loader.js';
 }
 
 if (isTooOld(nodeProcess.versions.node)) {
   const found = `Node ${nodeProcess.versions.node} is too old`;
   throw require('./errors').forkwireError('ERR_FORKWIRE_RUNTIME', found);
 }
-
-if (isBundled()) throw require('./errors').forkwireError('ERR_FORKWIRE_BUNDLED');
 
 module.exports = { OF_HANDLES, OF_OTHER_CHANNELS, load, readAhead };

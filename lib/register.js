@@ -4,6 +4,8 @@
 // cluster.fork() of this process uses forkwire's channel, and so do its children. Most processes never start a child:
 // as a preload this file costs them next to nothing, and everything else is loaded when the first child is started.
 
+if (typeof __filename !== 'string') require('./loader'); // a bundle: it says what to do
+
 const fs = require('node:fs');
 
 const GUARD = Symbol.for('forkwire');

@@ -402,6 +402,23 @@ const ECHO = fixture('echo.js');
     });
   });
 
+  describe('a bundle', () => {
+    /** What a bundle is to the loader: its text, in a file of another name; `head` is what bundlers put around it. */
+    for (const [name, head] of Object.entries({
+      'app.js': '',
+      'app.mjs': `const require = (name) => { throw new Error('Dynamic require of ' + name); };`,
+    })) {
+      it(`(${name}) says what to do instead, before it needs anything else`, async () => {
+        const text = fs.readFileSync(path.join(ROOT, 'lib/loader.js'), 'utf8');
+        fs.writeFileSync(path.join(folder, name), `${head}\nconst module$1 = {};\n${text}`);
+        const { code, stderr } = await run(process.execPath, [path.join(folder, name)]);
+        assert.match(stderr, /forkwire cannot be part of a bundle.*--external:forkwire/);
+        assert.match(stderr, /code: 'ERR_FORKWIRE_BUNDLED'/);
+        assert.equal(code, 1);
+      });
+    }
+  });
+
   describe('a child that never says HELLO', () => {
     it('and ends with 0 is reported, with its program and pid', async () => {
       const execPath = program('silent', 'exit 0');
