@@ -78,6 +78,7 @@
         'src/core/node_writer.c',
         'src/core/reading.c',
         'src/core/spin.c',
+        'src/core/standby.c',
         'src/core/trace.c',
       ],
     },

@@ -3,10 +3,10 @@
 // A channel on a ChildProcess or on process: what Node's setupChannel() does, on either wire. The one file that
 // knows the addon.
 
+const { showAmongResources } = require('./active-resources');
 const binding = require('./binding');
 const { Channel } = require('./channel');
 const { flushAtExit } = require('./exit-flush');
-const { handOverAll } = require('./gathering');
 const { finishAll } = require('./outbox');
 const { install } = require('./target');
 
@@ -20,12 +20,12 @@ const { install } = require('./target');
 function attach(target, options) {
   const channel = new Channel(binding, target, options);
   install(target, channel);
+  showAmongResources(channel);
   flushAtExit(flushAll, binding.processGroup, finishAll);
   return channel;
 }
 
 function flushAll(isFinal) {
-  handOverAll();
   binding.flushAll(isFinal);
 }
 

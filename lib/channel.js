@@ -7,7 +7,6 @@ const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
-const { Gathering } = require('./gathering');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, mayBeInternal } = require('./messages');
@@ -46,7 +45,6 @@ class Channel {
   #closeFd;
   #madeTraffic = null;
   #inbox;
-  #gathering;
   #outbox;
   #clusterWorker;
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
@@ -55,6 +53,7 @@ class Channel {
   #heardHello = false;
   #failure = null;
   isBehindWrapper = false;
+  onClosed = () => {}; // nothing of it is left
   #isEnding = false; // it is not this end that ends it
   #isFinished = false;
   #end = 0; // of END
@@ -102,9 +101,8 @@ class Channel {
       this.#clusterWorker,
       interpret,
     );
-    this.#gathering = new Gathering(this.#native, state);
     const onRoom = () => this.#onProgress();
-    this.#outbox = new Outbox(this.#native, state, this.#gathering, onRoom);
+    this.#outbox = new Outbox(this.#native, state, onRoom);
     this.control = new Control(this.#native, wire, reason);
     if (reason) diagnostics.log(`${trace} fd ${fd} on stock Node's wire: ${reason}`);
     target.on('newListener', () => this.#inbox.listenerAdded());
@@ -151,8 +149,16 @@ class Channel {
       onProgress: () => this.#onProgress(),
       onTurnWithin: () => this.#onTurnWithin(),
       onEnd: (end) => this.#onEnd(end),
-      onClosed: () => this.#madeTraffic?.arrivals.giveUpWrites(),
+      onClosed: () => {
+        this.onClosed();
+        this.#madeTraffic?.arrivals.giveUpWrites();
+      },
     };
+  }
+
+  /** Whether it keeps the process alive. */
+  get isHolding() {
+    return this.#native.hasRef();
   }
 
   /** A child's channel does not keep it alive by itself. */
@@ -184,9 +190,10 @@ class Channel {
     const isInternal = mayBeInternal(message) && isInternalPayload(encoding, payload);
     const lane = isInternal ? LANE.INTERNAL : LANE.USER;
     const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
-    if (isText && this.#gathering.wants(payload)) {
-      this.#gathering.add(payload);
-      this.#accepted(lane, message, null, options, callback);
+    if (isText) {
+      const status = this.#native.sendText(payload);
+      if (status >= 0) this.#accepted(lane, message, null, options, callback);
+      else this.#refused(status, message, options, callback);
     } else {
       this.#sendAlone(lane, encoding, payload, {
         message,
@@ -209,7 +216,6 @@ class Channel {
     const body = isWrapped
       ? this.#protocol.wrap(message, payload, conversion.name, travel)
       : payload;
-    this.#gathering.handOver();
     if (lane === LANE.INTERNAL && this.#clusterWorker.ends(message)) this.#native.finish();
     const status = travel
       ? this.#sendWith(travel, lane, encoding, body)
@@ -288,7 +294,6 @@ class Channel {
 
   /** A listener has the loop turn: what it may wait for does not wait until it returns. */
   #onTurnWithin() {
-    this.#gathering.handOver();
     this.#inbox.turnWithin();
   }
 
@@ -390,7 +395,6 @@ class Channel {
   disconnect() {
     if (this.#isEnding) return;
     this.#inbox.dropParked();
-    this.#gathering.handOver();
     if (!this.#native.end()) return;
     setProperty(this.#target, 'channel', null);
     nextTick(() => this.#finish(END.OWN));

@@ -2,25 +2,16 @@
 
 // Nothing that was accepted is lost because the process ends: before it does, every channel is written out,
 // within limits. process.exit(), an uncaught error and the end of the script emit 'exit'; process.reallyExit(),
-// process.abort() and a signal to oneself do not. All of them are methods of `process` that are wrapped: a listener would be
-// counted where the program counts its own (MaxListenersExceededWarning), and be gone with removeAllListeners(). Where a
-// program takes that wrapper away again, the addon still flushes at the end of the script or of the Worker.
+// process.abort(), process.execve() and a signal to oneself do not. All of them are methods of `process`
+// that are wrapped: a listener would be counted where the program counts its own
+// (MaxListenersExceededWarning), and be gone with removeAllListeners(). Where a program takes that wrapper
+// away again, the addon still flushes at the end of the script or of the Worker.
 
 const { isMainThread } = require('./node-internals');
 const { nodeProcess } = require('./primordials');
 
-// Sent to oneself, these do not end the process.
-const HARMLESS = new Set([
-  'SIGCHLD',
-  'SIGCONT',
-  'SIGSTOP',
-  'SIGTSTP',
-  'SIGTTIN',
-  'SIGTTOU',
-  'SIGURG',
-  'SIGWINCH',
-  'SIGUSR1',
-]);
+// Sent to oneself, these neither end nor stop the process.
+const HARMLESS = new Set(['SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH', 'SIGUSR1']);
 
 let isInstalled = false;
 
@@ -42,7 +33,7 @@ function nameOfSignal(signal = 'SIGTERM') {
   return Object.keys(signals).find((name) => signals[name] === signal);
 }
 
-/** Whether process.kill(pid, signal) will, as far as can be told, end this process, which is of the group `ownGroup`. */
+/** Whether process.kill(pid, signal) will, as far as can be told, end or stop this process, which is of the group `ownGroup`. */
 function isSuicide(pid, signal, ownGroup) {
   const isOurs = [nodeProcess.pid, 0, -ownGroup].includes(Number(pid)); // 0: its own group as well
   if (!isOurs || signal === 0) return false;
@@ -65,6 +56,7 @@ function flushAtExit(flushAll, processGroup, finishAll = () => {}) {
   if (!isMainThread()) return; // in a Worker these do not exist, or end only it
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));
+  if (nodeProcess.execve) wrap('execve', () => flushAll(false)); // it may refuse what it was given
   wrap('kill', (pid, signal) => {
     if (isSuicide(pid, signal, processGroup())) flushAll(false);
   });

@@ -2,7 +2,6 @@
 
 // Parts that forkwire can do without, each with a name. FORKWIRE_DISABLE=name,... in the environment of a process
 // switches them off there, for tests and to find out what a part is worth. In JavaScript:
-//   gathering   small messages of a turn cross into the addon together
 //   texts       short strings and numbers become JSON texts without JSON.stringify(), and travel like objects
 //   plain-data  plain data in 'advanced' travels as JSON
 //   views       large Buffers inside a message of 'advanced' travel beside the value
@@ -11,6 +10,8 @@ const { nodeProcess } = require('./primordials');
 
 /** Names -> bits that the addon knows (FW_DISABLE_* of src/forkwire.h, and those of src/binding/channel.cc). */
 const NATIVE = {
+  gathering: 32, // small messages of a turn are written together
+  finishing: 16, // an end hands over what waits for credit
   segments: 1, // shared memory for large messages
   sndbuf: 2, // a larger SO_SNDBUF than the system's default
   slots: 8, // with latency: 'low', answers in shared memory instead of the socket

@@ -19,7 +19,6 @@ const withWaiting = new Set(); // outboxes whose callbacks wait
 class Outbox {
   #native;
   #state;
-  #gathering;
   #onRoom;
   #sent = [0, 0]; // messages per lane
   #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, error, resource }
@@ -30,20 +29,18 @@ class Outbox {
 
   /**
    * @param state Float64Array that `native` writes to
-   * @param gathering messages that `native` does not have yet
    * @param onRoom called when progress() may find that 'drain' is due
    */
-  constructor(native, state, gathering, onRoom) {
+  constructor(native, state, onRoom) {
     this.#onRoom = onRoom;
     this.#native = native;
     this.#state = state;
-    this.#gathering = gathering;
   }
 
   /** Whether so little is queued that send() returns true: fewer bytes than the mark and, as in stock, at most one message
    * behind a handle that had no time to leave. Remembers that 'drain' is due. */
   hasRoom() {
-    const size = this.#state[STATE.QUEUED] + this.#gathering.size;
+    const size = this.#state[STATE.QUEUED];
     if (size < HIGH_WATER_MARK && this.#behindHandle <= 1) return true;
     this.#needsDrain = true;
     this.#state[STATE.WAITS] = 1;
@@ -103,10 +100,7 @@ class Outbox {
   /** In the first tick after send(): the message leaves now if the kernel takes it, and all that were sent before. */
   settle(request) {
     const waiting = this.#waiting[request.lane];
-    if (this.#outcome(request) === undefined) {
-      this.#gathering.handOver();
-      this.#native.flush();
-    }
+    if (this.#outcome(request) === undefined) this.#native.flush();
     const outcome = waiting.size > 0 && !this.#isOver ? undefined : this.#outcome(request);
     if (outcome !== undefined) {
       const { callback } = request;

@@ -12,12 +12,11 @@ const STATE = {
   BROKEN: 3, // the peer reads no more
   EVENTS: 4, // settled handles that were not told yet
   WAITS: 5, // progress is to be told
-  GATHERS: 6, // a small message that is sent now would wait for others
-  IN_BATCH: 7, // onBatch() is being called; the addon looks at the following ones when it returns
-  SCHEDULED: 8, // deliveries are to come in a tick: END waits for them
-  COUNTS: 9, // messages per lane that were delivered and not credited yet
-  COSTS: 11, // the same in bytes
-  SIZE: 13,
+  IN_BATCH: 6, // onBatch() is being called; the addon looks at the following ones when it returns
+  SCHEDULED: 7, // deliveries are to come in a tick: END waits for them
+  COUNTS: 8, // messages per lane that were delivered and not credited yet
+  COSTS: 10, // the same in bytes
+  SIZE: 12,
 };
 
 module.exports = { STATE };

@@ -22,7 +22,6 @@ extern "C" {
 #define FW_MAX_MESSAGE_SIZE ((size_t)1 << 30)
 #define FW_MIN_CREDIT ((size_t)512 << 10)
 #define FW_MAX_CREDIT ((size_t)1 << 30)
-#define FW_TEXT_MAX ((size_t)16384)
 
 typedef struct fw_channel_s fw_channel_t;
 typedef struct fw_hub_s fw_hub_t;
@@ -152,7 +151,7 @@ typedef struct fw_callbacks_s {
   void (*on_ending)(void* data);
   /* A read is through. */
   void (*on_batch)(void* data);
-  /* Bytes left from the loop: fw_channel_queued(), _written() or _gathers() changed. */
+  /* Bytes left from the loop: fw_channel_queued() or _written() changed. */
   void (*on_progress)(void* data);
   /* The loop turns while deliveries are held (fw_channel_hold()), so one of them has it turn: what is to be delivered
    * cannot wait for it. Comes again while something is held. May be NULL. */
@@ -171,6 +170,7 @@ typedef struct fw_callbacks_s {
 #define FW_DISABLE_SNDBUF 2     /* SO_SNDBUF stays what the system gives */
 #define FW_DISABLE_SLOTS 8      /* with low_latency: all goes over the socket */
 #define FW_DISABLE_FINISHING 16 /* what waits for credit is not handed over at an end */
+#define FW_DISABLE_GATHERING 32 /* every message is written at once */
 
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. What is out of its range is taken
  * for the end of the range that is nearer. */
@@ -233,12 +233,6 @@ uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
                       const fw_handle_out_t* handle);
-
-/* Small user messages without handles: JSON texts with a line break between each two, none longer than
- * FW_TEXT_MAX. The same codes; UV_ENOMEM breaks the channel. */
-int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t size);
-/* Whether a small message that is sent now would wait for others of this turn. 1 or 0. */
-int fw_channel_gathers(const fw_channel_t* channel);
 
 /* Writes what is queued, as far as the kernel takes it. */
 void fw_channel_flush(fw_channel_t* channel);

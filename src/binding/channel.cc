@@ -12,6 +12,7 @@
 namespace {
 
 constexpr int64_t kMemoryStep = int64_t{256} * 1024; // queued bytes are told to V8 in steps of this
+constexpr size_t kShortText = 2048;                  // characters
 constexpr size_t kExactFrom = 1024;     // longer strings are measured before they are encoded
 constexpr size_t kMeasuredFrom = 32768; // the same for texts of UTF-8
 
@@ -22,11 +23,10 @@ enum {
   kBroken = 3,
   kEvents = 4,
   kWaits = 5,
-  kGathers = 6,
-  kInBatch = 7,
-  kScheduled = 8,
-  kCounts = 9,
-  kCosts = 11
+  kInBatch = 6,
+  kScheduled = 7,
+  kCounts = 8,
+  kCosts = 10
 }; // of the state array, as in lib/state.js
 
 const char* const kMethods[] = {"onItems",      "onBatch", "onProgress",
@@ -79,7 +79,7 @@ void Narrow(const char16_t* text, size_t length, uint8_t* ret_bytes) {
 Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
   return DefineClass(env, "Channel",
                      {InstanceMethod<&Channel::Send>("send"),
-                      InstanceMethod<&Channel::SendTexts>("sendTexts"),
+                      InstanceMethod<&Channel::SendText>("sendText"),
                       InstanceMethod<&Channel::Flush>("flush"),
                       InstanceMethod<&Channel::Discard>("discard"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
@@ -190,7 +190,6 @@ void Channel::UpdateState() {
   state_data_[kWrittenInternal] = static_cast<double>(fw_channel_written(core_, FW_LANE_INTERNAL));
   state_data_[kBroken] = fw_channel_is_broken(core_);
   state_data_[kEvents] = static_cast<double>(events_.Count());
-  state_data_[kGathers] = fw_channel_gathers(core_);
   int64_t change = static_cast<int64_t>(fw_channel_memory(core_)) - reported_memory_;
   if (change > -kMemoryStep && change < kMemoryStep) return;
   int64_t total;
@@ -332,7 +331,6 @@ void Channel::OnTurnWithin(void* data) {
 
 void Channel::OnProgress(void* data) {
   Channel* channel = static_cast<Channel*>(data);
-  channel->state_data_[kGathers] = fw_channel_gathers(channel->core_);
   if (channel->state_data_[kWaits] == 0 || !channel->CanCall()) return;
   Napi::HandleScope scope(channel->Env());
   channel->UpdateState();
@@ -401,20 +399,11 @@ int Channel::SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* ha
   return fw_channel_commit(core_, lane, FW_ENCODING_JSON, size, handle);
 }
 
-// Valid until the next text is read.
-const uint8_t* Channel::ReadUtf8(napi_value text, size_t* ret_size) {
-  size_t length;
-  char16_t all;
-  napi_get_value_string_utf16(Env(), text, nullptr, 0, &length);
-  ReadShort(text, length, &all);
-  size_t max_size = all < 0x80 ? length : length * 3;
-  if (narrow_.size() <= max_size) narrow_.resize(max_size + 1);
-  *ret_size = length;
-  if (all < 0x80) Narrow(wide_.data(), length, narrow_.data());
-  else
-    napi_get_value_string_utf8(Env(), text, reinterpret_cast<char*>(narrow_.data()), max_size + 1,
-                               ret_size);
-  return narrow_.data();
+int Channel::SendAscii(const char16_t* text, size_t length) {
+  uint8_t* room = fw_channel_begin(core_, FW_LANE_USER, length, nullptr);
+  if (room == nullptr) return UV_ENOMEM;
+  Narrow(text, length, room);
+  return fw_channel_commit(core_, FW_LANE_USER, FW_ENCODING_JSON, length, nullptr);
 }
 
 // One-byte strings go as Latin-1, others as UTF-16, which keeps lone surrogates.
@@ -472,12 +461,17 @@ Napi::Value Channel::Send(const Napi::CallbackInfo& info) {
   return Status(info, status);
 }
 
-// sendTexts(texts): as fw_channel_send_texts() wants them. What cannot be sent any more, its callbacks learn.
-Napi::Value Channel::SendTexts(const Napi::CallbackInfo& info) {
-  size_t size;
+// sendText(text): send() of a JSON text to the listeners, most of all that is sent, at less cost.
+Napi::Value Channel::SendText(const Napi::CallbackInfo& info) {
+  napi_value text = info[0];
+  size_t length = 0;
   if (core_ == nullptr) return Status(info, UV_EPIPE);
-  const uint8_t* texts = ReadUtf8(info[0], &size);
-  int status = fw_channel_send_texts(core_, texts, size);
+  if (wide_.size() < kShortText) wide_.resize(kShortText);
+  napi_get_value_string_utf16(Env(), text, wide_.data(), kShortText, &length);
+  bool is_short = length < kShortText - 1; // it may have been cut
+  int status = is_short && BitsOf(wide_.data(), length) < 0x80
+                   ? SendAscii(wide_.data(), length)
+                   : SendUtf8(FW_LANE_USER, text, nullptr);
   UpdateState();
   return Status(info, status);
 }

@@ -42,7 +42,7 @@ private:
   static void OnTrace(void* data, const char* line);
 
   Napi::Value Send(const Napi::CallbackInfo& info);
-  Napi::Value SendTexts(const Napi::CallbackInfo& info);
+  Napi::Value SendText(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   Napi::Value Discard(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
@@ -82,7 +82,7 @@ private:
   bool CanCall();
   int SendPayload(fw_lane_t lane, int encoding, Napi::Value payload, const fw_handle_out_t* handle);
   size_t ReadShort(napi_value text, size_t length, char16_t* ret_all);
-  const uint8_t* ReadUtf8(napi_value text, size_t* ret_size);
+  int SendAscii(const char16_t* text, size_t length);
   int SendUtf8(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
   int SendString(fw_lane_t lane, napi_value text, const fw_handle_out_t* handle);
   int SendBytes(fw_lane_t lane, fw_encoding_t encoding, Napi::Uint8Array bytes,
@@ -94,7 +94,6 @@ private:
   Events events_;
   Batches batches_;
   std::vector<char16_t> wide_; // of one text, while it is encoded
-  std::vector<uint8_t> narrow_;
   napi_ref handler_ = nullptr;
   napi_ref methods_[kMethodCount] = {};
   bool is_holding_ = false; // the core waits with END for what JavaScript has scheduled

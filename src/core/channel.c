@@ -140,6 +140,7 @@ void fw__channel_write(fw_channel_t* channel) {
   if (channel->is_broken || channel->is_blocked || channel->is_closing) return;
   if (channel->did_shutdown) return; /* what may be due now, LANDED or CREDIT, nobody needs */
   if (channel->write_retry_at != 0) return;
+  fw__channel_take_back(channel);
   int status = fw__wire_flush(channel, WRITE_BUDGET, &written);
   if (written > 0) {
     channel->has_progress = 1;
@@ -249,7 +250,7 @@ static void on_poll(uv_poll_t* poll, int status, int events) {
 /* The turn is over: what was gathered leaves, and what was scheduled is done. */
 static void end_turn(fw_channel_t* channel) {
   channel->is_due = 0;
-  channel->wrote_this_turn = 0;
+  channel->n_sent_this_turn = 0;
   if (fw__channel_is_between_turns(channel)) {
     channel->has_progress = 1; /* for what is known of the turn */
     fw__channel_schedule(channel, 0);
@@ -382,6 +383,8 @@ void fw__channel_do_close(fw_channel_t* channel) {
   fw__hub_note_waiting(channel, 0);
   channel->is_closing = 1;
   fw__channel_return_everything(channel);
+  if (channel->options.hub != NULL)
+    fw_standby_forget(channel->options.hub->standby, &channel->offer);
   fw_ledger_discard_all(&channel->ledger);
   fw_slot_close(&channel->slot); /* what comes from here on is lost, and its sender is to know */
   uv_close((uv_handle_t*)&channel->poll, on_uv_closed);
@@ -538,30 +541,6 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
   int status = fw__wire_commit(channel, lane, encoding, size, handle);
   if (status == 0) fw__channel_gather(channel);
   return status;
-}
-
-static int queue_text(fw_channel_t* channel, const uint8_t* text, size_t size) {
-  uint8_t* room = fw__wire_begin(channel, FW_LANE_USER, size, NULL);
-  if (room == NULL) return UV_ENOMEM;
-  memcpy(room, text, size);
-  return fw__wire_commit(channel, FW_LANE_USER, FW_ENCODING_JSON, size, NULL);
-}
-
-int fw_channel_send_texts(fw_channel_t* channel, const uint8_t* texts, size_t size) {
-  const uint8_t* end = texts + size;
-  if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
-  while (texts <= end) {
-    const uint8_t* stop = memchr(texts, '\n', (size_t)(end - texts));
-    if (stop == NULL) stop = end;
-    /* Some of them are queued and counted: without memory for the rest there is no way back. */
-    if (queue_text(channel, texts, (size_t)(stop - texts)) < 0) {
-      channel->is_broken = 1;
-      return UV_ENOMEM;
-    }
-    texts = stop + 1;
-  }
-  fw__channel_gather(channel);
-  return 0;
 }
 
 void fw_channel_flush(fw_channel_t* channel) {

@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "read_queue.h"
 #include "slot.h"
+#include "standby.h"
 #include "write_queue.h"
 
 /* Sockets closed of one server, to be told in COUNTS. */
@@ -76,13 +77,14 @@ struct fw_channel_s {
   int owes_slot;  /* the peer is to be offered it */
 
   /* Writing. */
-  int wrote_this_turn;
-  uint32_t n_stream_turns; /* in a row, with a send soon behind the last write */
-  int is_blocked;          /* the kernel takes no more: wait for UV_WRITABLE */
-  int is_held_up;          /* what was to be written could not leave as a whole */
-  int is_broken;           /* the peer reads no more; what it wrote is still read */
-  int is_synchronous;      /* the process is ending: every send is flushed at once */
-  uint64_t flush_stall_at; /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
+  uint32_t n_sent_this_turn; /* messages */
+  fw_offer_t offer;          /* what waits for others */
+  uint32_t n_stream_turns;   /* in a row, with a send soon behind the last write */
+  int is_blocked;            /* the kernel takes no more: wait for UV_WRITABLE */
+  int is_held_up;            /* what was to be written could not leave as a whole */
+  int is_broken;             /* the peer reads no more; what it wrote is still read */
+  int is_synchronous;        /* the process is ending: every send is flushed at once */
+  uint64_t flush_stall_at;   /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
   uint64_t flush_total_at;
   int is_given_up;
   uint64_t last_write;  /* uv_hrtime() */
@@ -166,6 +168,9 @@ void fw__channel_on_message(void* data, const fw_message_t* message);
 void fw__channel_on_lost(void* data, uint64_t id);
 
 /* gather.c */
+/* What the standby thread wrote is accounted for; it writes no more. To be called before anything else touches what is to be
+ * written, or the socket's writing side. */
+void fw__channel_take_back(fw_channel_t* channel);
 /* Something was sent: writes it, or has it wait for others. */
 void fw__channel_gather(fw_channel_t* channel);
 /* The turn is over: whether what waits is to wait for the next one, which follows at once. */

@@ -35,6 +35,7 @@ int fw_channel_add_closed(fw_channel_t* channel, uint64_t key, uint64_t count) {
   if (entry == NULL) entry = add_count(channel, key);
   if (entry == NULL) return UV_ENOMEM;
   entry->closed += count;
+  fw__channel_take_back(channel);    /* no message that is sent from here on passes it */
   fw_channel_retry_missing(channel); /* a closed socket leaves room for another */
   fw__channel_schedule(channel, 1);
   return 0;

@@ -79,6 +79,7 @@ static void begin_ending(fw_channel_t* channel) {
 
 /* Nobody will take anything from us any more. */
 void fw__channel_return_everything(fw_channel_t* channel) {
+  fw__channel_take_back(channel);
   fw__wire_cut(channel);
   fw_ledger_return_all(&channel->ledger);
 }
@@ -129,6 +130,7 @@ static int is_outstanding(const fw_channel_t* channel) {
 /* A flush before END, or handles behind it, made no progress for too long. */
 static void give_up_flush(fw_channel_t* channel) {
   if (!channel->end_laid) {
+    fw__channel_take_back(channel);
     fw__wire_cut(channel);
     fw_ledger_return_queued(&channel->ledger);
     fw__channel_write(channel);

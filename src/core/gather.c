@@ -1,7 +1,8 @@
-/* When what is sent is written: the first message of a turn at once, others together. */
+/* When what is sent is written: the first messages of a turn at once, others together. */
 #include "channel_state.h"
 #include "wire.h"
 
+#define AT_ONCE 16               /* messages of one turn that leave one by one */
 #define GATHER_SIZE 16384        /* bytes of one turn that leave together */
 #define GATHER_NS 50000          /* since the last write: a send that comes later leaves at once */
 #define GATHER_HANDLES_NS 500000 /* the same with handles, which take longer */
@@ -20,18 +21,45 @@ static uint64_t gather_ns(const fw_channel_t* channel) {
   return is_streaming(channel) ? STREAM_NS : GATHER_NS;
 }
 
+/* What waits is offered to a thread, which writes it if the loop does not come to do so. Whether that was possible. */
+static int offer(fw_channel_t* channel) {
+  const uint8_t* bytes;
+  fw_standby_t* standby = channel->options.hub == NULL ? NULL : channel->options.hub->standby;
+  if (channel->node != NULL || channel->n_counts > 0) return 0;
+  if (channel->is_blocked || channel->is_broken || channel->write_retry_at != 0) return 0;
+  size_t offered = fw_offer_size(&channel->offer);
+  size_t size = fw_write_queue_front(&channel->out, &bytes);
+  if (size == 0 || (offered > 0 && bytes != channel->offer.bytes)) return 0;
+  if (offered == 0)
+    return fw_standby_offer(standby, &channel->offer, channel->fd, bytes, size) == 0;
+  fw_standby_grow(standby, &channel->offer, size);
+  return 1;
+}
+
+void fw__channel_take_back(fw_channel_t* channel) {
+  size_t written = fw_standby_take_back(&channel->offer);
+  if (written == 0) return;
+  fw_write_queue_was_written(&channel->out, written);
+  channel->has_progress = 1;
+  channel->last_write = uv_hrtime();
+}
+
 /* Whether it waits for others, which a write costs less with. */
 static int is_to_wait(fw_channel_t* channel) {
-  if (channel->options.low_latency && !channel->wrote_this_turn) return 0;
+  int is_first = channel->n_sent_this_turn == 0;
+  if (channel->options.disabled & FW_DISABLE_GATHERING) return 0;
+  if (channel->options.low_latency && is_first) return 0;
   uint64_t elapsed = uv_hrtime() - channel->last_write;
   if (elapsed > gather_ns(channel)) {
     channel->n_stream_turns = 0;
     return 0;
   }
   if (fw__wire_size(channel) >= GATHER_SIZE) return 0;
-  if (channel->wrote_this_turn) return 1;
-  if (channel->n_stream_turns <= STREAM_TURNS) channel->n_stream_turns++;
-  return is_streaming(channel);
+  if (is_first && channel->n_stream_turns <= STREAM_TURNS) channel->n_stream_turns++;
+  if (channel->ledger.queued_head != NULL) return !is_first;
+  if (is_first && !is_streaming(channel)) return 0;
+  if (!is_first && channel->n_sent_this_turn < AT_ONCE) return 0;
+  return offer(channel);
 }
 
 /* A handle that was sent may not leave before others have landed. */
@@ -54,7 +82,7 @@ void fw__channel_gather(fw_channel_t* channel) {
     if (is_streaming(channel)) channel->gathered_at += STREAM_MS;
     fw__channel_update_poll(channel);
   }
-  channel->wrote_this_turn = 1;
+  channel->n_sent_this_turn++;
   fw__channel_schedule(channel, 0);
 }
 
@@ -63,10 +91,4 @@ int fw__channel_is_between_turns(const fw_channel_t* channel) {
   return !channel->is_scheduled && is_streaming(channel) && channel->gathered_at != 0 &&
          uv_backend_timeout(channel->poll.loop) == 0 &&
          uv_hrtime() - channel->last_write <= STREAM_NS;
-}
-
-int fw_channel_gathers(const fw_channel_t* channel) {
-  return channel->wrote_this_turn && !channel->is_synchronous && !channel->is_broken &&
-         !channel->end_wanted && !channel->is_ending_told &&
-         channel->options.max_queue_bytes == 0 && !fw__channel_is_too_large(channel, FW_TEXT_MAX);
 }

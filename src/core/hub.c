@@ -7,10 +7,14 @@
 #include "channel_state.h"
 
 fw_hub_t* fw_hub_new(void) {
-  return calloc(1, sizeof(fw_hub_t));
+  fw_hub_t* hub = calloc(1, sizeof(*hub));
+  if (hub != NULL) hub->standby = fw_standby_new();
+  return hub;
 }
 
 void fw_hub_free(fw_hub_t* hub) {
+  if (hub == NULL) return;
+  fw_standby_free(hub->standby);
   free(hub);
 }
 

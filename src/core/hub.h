@@ -3,8 +3,10 @@
 #define FW_HUB_H
 
 #include "../forkwire.h"
+#include "standby.h"
 
 struct fw_hub_s {
+  fw_standby_t* standby; /* writes while the loop does not turn */
   fw_channel_t* waiting; /* those that keep the loop alive only because they wait for credit */
 };
 

@@ -27,7 +27,7 @@ void fw__channel_spin_begin(fw_channel_t* channel) {
 /* An answer to an answer leaves at once, too. */
 static void begin_turn(fw_channel_t* channel) {
   fw__channel_spin_begin(channel);
-  channel->wrote_this_turn = 0;
+  channel->n_sent_this_turn = 0;
   fw__channel_begin_call(channel);
   channel->callbacks.on_progress(channel->data);
   fw__channel_end_call(channel);

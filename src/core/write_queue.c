@@ -565,6 +565,24 @@ int fw_write_queue_flush(fw_write_queue_t* queue, int fd, size_t budget, size_t*
   }
 }
 
+size_t fw_write_queue_front(const fw_write_queue_t* queue, const uint8_t** ret_bytes) {
+  const fw_lane_out_t* lane = &queue->lanes[FW_LANE_USER];
+  const fw_node_t* pack = lane->head;
+  if (fw_buffer_size(&queue->out) > 0 || queue->direct_size > 0 || queue->n_set > 0) return 0;
+  if (queue->lanes[FW_LANE_INTERNAL].head != NULL || queue->failed < 0) return 0;
+  if (pack == NULL || pack->next != NULL || !pack->is_pack) return 0;
+  size_t size = pack->size - pack->offset;
+  if (size > credit_left(lane)) return 0;
+  *ret_bytes = pack->data + pack->offset;
+  return size;
+}
+
+void fw_write_queue_was_written(fw_write_queue_t* queue, size_t size) {
+  if (!lay_pack(queue, &queue->lanes[FW_LANE_USER])) return; /* it has failed */
+  queue->bytes_written += size;
+  consume(queue, size);
+}
+
 /* Where the last frame ends that owns a descriptor which left: the peer is to use that set up. */
 static size_t end_of_owners(const fw_write_queue_t* queue) {
   size_t size = queue->set_at != NO_SET ? queue->set_at : fw_buffer_size(&queue->out);

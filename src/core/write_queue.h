@@ -86,6 +86,12 @@ int fw_write_queue_put_memory(fw_write_queue_t* queue, fw_frame_t frame, const u
  * an error. `ret_written` gets the bytes. */
 int fw_write_queue_flush(fw_write_queue_t* queue, int fd, size_t budget, size_t* ret_written);
 
+/* The bytes of small messages, if nothing but them waits and the peer's credit is enough for all: their size, else 0. They may be
+ * written as they lie; fw_write_queue_was_written() is to hear of it before anything else is called but begin and commit,
+ * which leave them where they are. */
+size_t fw_write_queue_front(const fw_write_queue_t* queue, const uint8_t** ret_bytes);
+void fw_write_queue_was_written(fw_write_queue_t* queue, size_t size);
+
 /* Drops the messages that did not leave as a whole; the frame at the front stays whole, and control
  * frames and what owns descriptors that left stay. Their handles stay QUEUED. No message may be queued
  * afterwards. */

@@ -10,7 +10,7 @@ const ROOT = path.join(__dirname, '../..');
 
 const ALONE = [
   ...['buffer', 'frame', 'frame_kinds', 'node_frame', 'ancillary', 'fd_kind', 'ledger'],
-  ...['body', 'keys', 'segment', 'segment_map', 'segment_pool', 'slot'],
+  ...['body', 'keys', 'segment', 'segment_map', 'segment_pool', 'slot', 'standby'],
 ];
 const SHARED = [...ALONE, 'forkwire'];
 
