@@ -9,6 +9,7 @@
 // fuzz-sources: src/core/control.c src/core/trace.c test/fuzz/fake_fd_kind.c test/fuzz/fake_transport.c
 // fuzz-sources: src/core/node_frame.c src/core/node_reader.c src/core/node_writer.c src/core/node_wire.c
 // fuzz-sources: test/fuzz/fake_loop.c
+// fuzz-sources: src/core/standby.c
 #include "../../src/core/channel_state.h"
 #include "model.h"
 
