@@ -53,6 +53,7 @@
         'src/core/buffer.c',
         'src/core/frame.c',
         'src/core/ancillary.c',
+        'src/core/closer.c',
         'src/core/fd_kind.c',
         'src/core/keys.c',
         'src/core/ledger.c',
@@ -107,6 +108,7 @@
           # All symbols are resolved at load time, so that a binary that does not fit the running Node
           # fails in require() and not in the middle of a message. It stays loaded: each time that the last Worker unloaded it,
           # what the C++ library allocates when it is loaded, 72 KB, would be lost.
+          # Threads of src/core/closer.c may be about as well.
           'ldflags': ['-Wl,-z,now', '-Wl,-z,nodelete'],
         }],
         ['zig==1', {

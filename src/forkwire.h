@@ -1,7 +1,8 @@
 /* The C core's whole API: one channel, its messages, its handles. docs/protocol.md
  * describes the wire. Functions return 0 or a negative UV_E* code unless they say
  * otherwise. Everything runs on the thread of the channel's loop; there is no
- * static state, so any number of loops may have channels of their own.
+ * static state but for the threads that close what may take long, so any number of
+ * loops may have channels of their own.
  *
  * "Adopts" takes ownership of a descriptor on success only; "borrows" is valid
  * during the call only. */
@@ -209,6 +210,8 @@ int fw_fd_is_hung_up(int fd);
 uint64_t fw_fd_inode(int fd);
 /* A close-on-exec duplicate, or a negative errno. */
 int fw_fd_dup(int fd);
+/* Closes what a peer chose, and does not wait, whatever it is. Leaves -1 behind; -1 is fine. */
+void fw_fd_close_foreign(int* fd);
 /* Whether the kernel drops NODE_OPTIONS for this program: setuid, setgid or file capabilities. 1 or 0. */
 int fw_program_is_privileged(const char* path);
 /* The path by which the kernel was asked to start this process, relative ones included; "" where it

@@ -47,7 +47,7 @@ Napi::Value IsHungUp(const Napi::CallbackInfo& info) {
 Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   int fd = Int(info[0]);
   EnvironmentOf(info)->Disown(fd);
-  close(fd);
+  fw_fd_close_foreign(&fd);
   return info.Env().Undefined();
 }
 

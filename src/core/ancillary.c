@@ -140,7 +140,7 @@ void fw_fd_set_init(fw_fd_set_t* set) {
 }
 
 void fw_fd_set_drop(fw_fd_set_t* set) {
-  for (size_t i = set->next; i < set->count; i++) fw_fd_close(&set->fds[i]);
+  for (size_t i = set->next; i < set->count; i++) fw_fd_close_foreign(&set->fds[i]);
   fw_fd_set_init(set);
 }
 

@@ -394,6 +394,7 @@ void fw__channel_do_close(fw_channel_t* channel) {
   fw__channel_close_last(channel);
   if (channel->peer_poll != NULL) uv_close((uv_handle_t*)channel->peer_poll, on_uv_closed);
   fw_fd_close(&channel->peer_fd);
+  fw__channel_empty_socket(channel);
   fw_fd_close(&channel->fd);
 }
 

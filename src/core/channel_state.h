@@ -162,6 +162,9 @@ static inline void fw__channel_note_event(fw_channel_t* channel) {
 int fw__channel_read(fw_channel_t* channel, size_t budget, size_t n_messages);
 /* JavaScript is sending, and handles wait for others to land: reads what says so. Messages wait for the end of the turn. */
 void fw__channel_read_acknowledgements(fw_channel_t* channel);
+/* The channel ends: takes out of its socket what lies there unread. With the socket the kernel would close the descriptors among
+ * it, and wait as long as their sender wants it to. */
+void fw__channel_empty_socket(fw_channel_t* channel);
 /* A message came, on either wire. */
 void fw__channel_on_message(void* data, const fw_message_t* message);
 /* For fw_read_queue_give_up_missing(). */

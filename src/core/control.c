@@ -120,7 +120,7 @@ static const char* read_handle_fd(fw_channel_t* channel, const fw_frame_t* frame
   const char* rule = fw_read_queue_claim(queue, &fd);
   if (rule != NULL) return rule;
   if (queue->dropping && fw_ledger_find(queue->ledger, frame->id) == NULL) {
-    fw_fd_close(&fd); /* what it was for is gone */
+    fw_fd_close_foreign(&fd); /* what it was for is gone */
   } else {
     rule = fw_ledger_fill(queue->ledger, frame->id, fw_get_u64(payload), &fd);
     if (rule == NULL) fw_read_queue_release_held(queue);
@@ -137,7 +137,7 @@ static const char* read_segment(fw_read_queue_t* queue, const fw_frame_t* frame,
   const char* rule = fw_read_queue_claim(queue, &fd);
   if (rule == NULL && !queue->dropping)
     rule = fw_segment_map_add(&queue->segments, frame->id, fw_get_u64(payload), fd);
-  fw_fd_close(&fd);
+  fw_fd_close_foreign(&fd);
   return rule;
 }
 
@@ -151,7 +151,7 @@ static const char* read_slot(fw_read_queue_t* queue) {
   if (rule == NULL && queue->has_slot) rule = "slot";
   if (rule == NULL && !queue->dropping) fw_slot_map(&queue->slot, fd);
   queue->has_slot = 1;
-  fw_fd_close(&fd);
+  fw_fd_close_foreign(&fd);
   return rule;
 }
 

@@ -1,5 +1,7 @@
 #include "fd_kind.h"
 
+#include "closer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -61,13 +63,23 @@ static int identify_tcp(int fd, fw_fd_info_t* ret_info) {
 #endif
 }
 
+/* 1 or 0, or a negative errno. Unlike fstat() this asks no file system, which may not answer. */
+static int is_socket(int fd) {
+  int type;
+  socklen_t size = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0) return 1;
+  return errno == ENOTSOCK ? 0 : -errno;
+}
+
 int fw_fd_identify(int fd, fw_fd_info_t* ret_info) {
   struct stat status;
+  *ret_info = (fw_fd_info_t){.kind = FW_FD_OTHER};
+  int is_tcp = identify_tcp(fd, ret_info);
+  int known = is_tcp ? 1 : is_socket(fd);
+  if (known <= 0) return known;
   if (fstat(fd, &status) != 0) return -errno;
   ret_info->inode = (uint64_t)status.st_ino;
-  ret_info->listening = 0;
-  ret_info->kind = FW_FD_OTHER;
-  if (!S_ISSOCK(status.st_mode) || identify_tcp(fd, ret_info)) return 0;
+  if (is_tcp) return 0;
   ret_info->kind = socket_kind(fd);
   if (ret_info->kind == FW_FD_TCP || ret_info->kind == FW_FD_UNIX)
     ret_info->listening = socket_option(fd, SO_ACCEPTCONN, 0) != 0;
@@ -78,6 +90,40 @@ void fw_fd_close(int* fd) {
   /* After EINTR the descriptor is gone on Linux and must not be closed again. */
   if (*fd >= 0) close(*fd);
   *fd = -1;
+}
+
+void fw_fd_linger_off(int fd) {
+  struct linger linger = {0};
+  socklen_t size = sizeof(linger);
+  if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) != 0) return;
+  if (!linger.l_onoff || linger.l_linger == 0) return; /* 0: a reset, at once */
+  linger.l_onoff = 0;
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* Shared memory, as segments are. */
+static int is_memory(int fd) {
+#ifdef F_GET_SEALS
+  return fcntl(fd, F_GET_SEALS) >= 0;
+#else
+  (void)fd;
+  return 0;
+#endif
+}
+
+static int closes_at_once(int fd) {
+  return is_socket(fd) > 0 || is_memory(fd);
+}
+
+void fw_fd_close_foreign(int* fd) {
+  if (*fd < 0) return;
+  if (closes_at_once(*fd)) fw_fd_linger_off(*fd);
+  else if (fw_closer_add(*fd) == 0) *fd = -1;
+  fw_fd_close(fd);
+}
+
+int fw_fd_can_be_closed(int fd) {
+  return !fw_closer_is_stuck() || closes_at_once(fd);
 }
 
 int fw_fd_dup(int fd) {
@@ -118,9 +164,7 @@ int fw_fd_is_reset(int fd) {
 }
 
 int fw_fd_is_socket(int fd, uint64_t inode) {
-  struct stat status;
-  if (fstat(fd, &status) != 0) return 0;
-  return S_ISSOCK(status.st_mode) && (uint64_t)status.st_ino == inode;
+  return is_socket(fd) > 0 && fw_fd_inode(fd) == inode;
 }
 
 uint64_t fw_fd_inode(int fd) {

@@ -17,10 +17,15 @@ typedef struct fw_fd_info_s {
   int listening;
 } fw_fd_info_t;
 
-/* 0 or a negative errno; a descriptor that is no TCP, unix stream or UDP socket is FW_FD_OTHER. */
+/* 0 or a negative errno; a descriptor that is no TCP, unix stream or UDP socket is FW_FD_OTHER, and one that is no socket at
+ * all has no inode here: its file system is not asked. */
 int fw_fd_identify(int fd, fw_fd_info_t* ret_info);
 /* Closes and leaves -1 behind; -1 is fine. */
 void fw_fd_close(int* fd);
+/* close() of a socket does not wait for what it has to send. */
+void fw_fd_linger_off(int fd);
+/* Whether one that a peer chose can be closed without waiting: not when it may take long and so many are being closed. */
+int fw_fd_can_be_closed(int fd);
 int fw_fd_set_cloexec(int fd);
 int fw_fd_set_nonblock(int fd);
 /* How many of `wanted` more descriptors this process could open now, found by opening them. */

@@ -55,6 +55,8 @@ static void settle(fw_ledger_t* ledger, fw_sent_t* sent, fw_outcome_t outcome, u
   sent->state = outcome == FW_OUTCOME_TAKEN ? FW_STATE_TAKEN : FW_STATE_RETURNED;
   if (sent->id != 0) ledger->n_open_in[sent->lane]--;
   if (sent->resend == 1) ledger->n_resend--;
+  /* The peer has it, or had it, and may have set that. It is closed now, here or by its owner. */
+  if (sent->id != 0 && sent->block.kind == FW_FD_TCP) fw_fd_linger_off(sent->fd);
   if (sent->owned) fw_fd_close(&sent->fd);
   ledger->on_settled(ledger->data, sent, outcome, reason);
   free(sent);
@@ -353,7 +355,7 @@ static void remove_received(fw_ledger_t* ledger, fw_received_t* entry, fw_handle
   size_t i = (size_t)(entry - ledger->received);
   forget_asked(ledger, entry);
   set_received_state(ledger, entry, state);
-  fw_fd_close(&entry->fd);
+  fw_fd_close_foreign(&entry->fd);
   ledger->n_received_in[entry->lane]--;
   ledger->n_received--;
   memmove(entry, entry + 1, (ledger->n_received - i) * sizeof(*entry));
@@ -401,14 +403,14 @@ const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
   if (id != ledger->received_id + 1) rule = "handle-id";
   else if (is_over_credit(ledger, lane)) rule = "handle-credit";
   if (rule != NULL) {
-    fw_fd_close(fd);
+    fw_fd_close_foreign(fd);
     return rule;
   }
   ledger->received_id = id;
   uint32_t reason = reason_to_refuse(ledger, *fd, block);
   *ret_refused = reason != 0;
   if (reason != 0) {
-    fw_fd_close(fd);
+    fw_fd_close_foreign(fd);
     note_refused(ledger, id, reason);
     return NULL;
   }
@@ -433,7 +435,7 @@ const char* fw_ledger_receive(fw_ledger_t* ledger, fw_lane_t lane, uint64_t id,
 const char* fw_ledger_fill(fw_ledger_t* ledger, uint64_t id, uint64_t inode, int* fd) {
   fw_received_t* entry = fw_ledger_find(ledger, id);
   if (entry == NULL || !entry->asked || entry->inode != inode) {
-    fw_fd_close(fd);
+    fw_fd_close_foreign(fd);
     return "ledger";
   }
   entry->asked = 0;
@@ -444,7 +446,7 @@ const char* fw_ledger_fill(fw_ledger_t* ledger, uint64_t id, uint64_t inode, int
     return NULL;
   }
   if (!is_as_declared(*fd, entry->inode, entry->kind, entry->type)) {
-    fw_fd_close(fd);
+    fw_fd_close_foreign(fd);
     return fw_ledger_refuse(ledger, id, FW_REFUSED_MISMATCH) == 0 ? NULL : "ledger";
   }
   entry->fd = *fd;
@@ -458,6 +460,7 @@ int fw_ledger_adopt(fw_ledger_t* ledger, uint64_t id) {
   if (entry == NULL || entry->state != FW_STATE_LANDED) return UV_ENOENT;
   int fd = entry->fd;
   entry->fd = -1;
+  if (entry->kind == FW_FD_TCP) fw_fd_linger_off(fd); /* whoever has it now may close it */
   set_received_state(ledger, entry, FW_STATE_ADOPTED);
   return fd;
 }
@@ -557,7 +560,7 @@ int fw_ledger_can_give_up(fw_ledger_t* ledger, uint64_t id) {
 
 void fw_ledger_give_up(fw_ledger_t* ledger, uint64_t id) {
   fw_received_t* entry = fw_ledger_find(ledger, id);
-  fw_fd_close(&entry->fd);
+  fw_fd_close_foreign(&entry->fd);
   set_received_state(ledger, entry, FW_STATE_MISSING);
 }
 

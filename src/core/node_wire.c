@@ -78,7 +78,7 @@ static uint64_t receive(fw_ledger_t* ledger, fw_lane_t lane, uint8_t type, int f
   fw_fd_info_t info;
   int is_refused = 0;
   if (fw_fd_identify(fd, &info) < 0 || !is_of_type(&info, type)) {
-    fw_fd_close(&fd);
+    fw_fd_close_foreign(&fd);
     return 0;
   }
   fw_block_t block = {.inode = info.inode, .kind = (uint8_t)info.kind, .type = type};

@@ -1,10 +1,15 @@
 /* Reading the socket: how much at a time, and when to stop. */
+#include <sys/socket.h>
+
 #include "ancillary.h"
 #include "channel_state.h"
+#include "fd_kind.h"
 #include "wire.h"
 
 #define EARLY_READ_NS 500000             /* between two of those while JavaScript is sending */
 #define EARLY_BUDGET ((size_t)256 << 10) /* bytes, in one turn */
+#define DRAIN_SIZE 8192
+#define DRAINS_MAX 65536
 #define STOP (SIZE_MAX - 1) /* in place of a read's room: no further read before the batch */
 #define UNKNOWN \
   SIZE_MAX /* the same: it ended behind descriptors, or came from the slot; more may follow */
@@ -45,6 +50,13 @@ static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, 
   return size;
 }
 
+/* A peer that makes each close() of what it sends wait would have this process hold all of it. */
+static int can_be_closed(const fw_fd_set_t* set) {
+  for (size_t i = 0; i < set->count; i++)
+    if (!fw_fd_can_be_closed(set->fds[i])) return 0;
+  return 1;
+}
+
 static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   struct iovec iov[2];
   fw_fd_set_t set;
@@ -56,6 +68,11 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   if (size == 0) {
     fw_fd_set_drop(&set);
     return UV_EOF;
+  }
+  if (!can_be_closed(&set)) {
+    fw_violation_t violation = {.rule = "closing", .offset = channel->in.offset};
+    fw_fd_set_drop(&set);
+    return (int)violate(channel, &violation);
   }
   *ret_size = (size_t)size;
   channel->has_sender = set.has_sender;
@@ -118,4 +135,17 @@ void fw__channel_on_lost(void* data, uint64_t id) {
   fw_channel_t* channel = data;
   fw__channel_note_event(channel);
   channel->callbacks.on_lost(channel->data, id);
+}
+
+void fw__channel_empty_socket(fw_channel_t* channel) {
+  uint8_t bytes[DRAIN_SIZE];
+  struct iovec iov = {bytes, sizeof(bytes)};
+  ssize_t size = 1;
+  shutdown(channel->fd, SHUT_RD); /* nothing more comes, so this has an end */
+  for (int i = 0; i < DRAINS_MAX && size > 0; i++) {
+    fw_fd_set_t set;
+    fw_fd_set_init(&set);
+    size = fw_recv(channel->fd, &iov, 1, FW_SET_MAX, &set);
+    fw_fd_set_drop(&set);
+  }
 }
