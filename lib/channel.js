@@ -15,6 +15,7 @@ const { Outbox } = require('./outbox');
 const { nextTick, nodeProcess, setProperty } = require('./primordials');
 const {
   JSON_TEXT,
+  STRINGS,
   codecs,
   encodingOf,
   isInternalPayload,
@@ -27,6 +28,9 @@ const LANE = { USER: 0, INTERNAL: 1 };
 const OUTCOME = { TAKEN: 1, RETURNED: 2, CLOSED: 3 };
 const EVENT = { SETTLED: 1, COUNTS: 2, WRITES_DONE: 3, LOST: 4, HELLO: 5, ENDING: 6, NACK: 7 };
 const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
+
+/** Characters of a JSON text that may hold strings which are better sent beside it. */
+const LARGE_TEXT = 262_144;
 
 let loadedHandles;
 
@@ -45,6 +49,7 @@ class Channel {
   #closeFd;
   #madeTraffic = null;
   #inbox;
+  #longStrings = null; // of large messages
   #outbox;
   #clusterWorker;
   #sent = new Map(); // token -> { travel, message } of handles that are not settled
@@ -185,8 +190,9 @@ class Channel {
     checkMessage(message);
     const conversion = sendHandle ? loadHandles().conversionOf(sendHandle) : null;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
-    const payload = this.#codec.payloadOf(message);
-    const encoding = encodingOf(message, payload);
+    const parts = this.#longStrings?.bodyOf(message) ?? null;
+    const payload = parts ?? this.#codec.payloadOf(message);
+    const encoding = parts === null ? encodingOf(message, payload) : STRINGS;
     const isInternal = mayBeInternal(message) && isInternalPayload(encoding, payload);
     const lane = isInternal ? LANE.INTERNAL : LANE.USER;
     const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
@@ -203,7 +209,18 @@ class Channel {
         callback,
       });
     }
+    if (encoding === JSON_TEXT && payload.length >= LARGE_TEXT) this.#sentLarge();
     return this.#outbox.hasRoom();
+  }
+
+  /** Where a channel has shown that it sends large texts, their long strings go beside them from then on. */
+  #sentLarge() {
+    if (this.#protocol !== null || this.#codec !== codecs.json) return;
+    if (this.#longStrings === null) {
+      const { LongStrings } = require('./long-strings');
+      this.#longStrings = new LongStrings(this.#native);
+    }
+    this.#longStrings.sentLarge();
   }
 
   #sendAlone(lane, encoding, payload, { message, conversion, sendHandle, options, callback }) {

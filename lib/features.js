@@ -14,6 +14,7 @@ const NATIVE = {
   finishing: 16, // an end hands over what waits for credit
   segments: 1, // shared memory for large messages
   sndbuf: 2, // a larger SO_SNDBUF than the system's default
+  strings: 64, // long strings of a JSON message beside its text
   slots: 8, // with latency: 'low', answers in shared memory instead of the socket
   spinning: 4, // waiting for answers without sleeping, with latency: 'low'
   external: 1 << 16, // large Buffers over the memory in which they arrived

@@ -17,13 +17,14 @@ const fs = require('node:fs');
 const { compileFunction } = require('node:vm');
 const { nodeProcess } = require('./primordials');
 
-/** Needed with the first handle. */
+/** Needed with the first handle, or the first large message. */
 const OF_HANDLES = [
   'arrivals',
   'bookkeeping',
   'builtins',
   'handle-traffic',
   'handles',
+  'long-strings',
   'moved-socket',
   'node-keys',
   'pending-writes',

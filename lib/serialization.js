@@ -16,6 +16,7 @@ const UTF16 = 4;
 const V8_VALUE = 5;
 const BYTES = 6;
 const VIEWS = 7;
+const STRINGS = 8;
 
 /** The JSON text; throws what stock throws, and an error where a toJSON() gives nothing that could be sent. */
 function stringify(message) {
@@ -75,7 +76,8 @@ const nodeCodecs = {
 
 /** Whether the payload's bytes are not needed any more once it is decoded. */
 const isCopied = (encoding, payload) =>
-  (encoding === LATIN1 || encoding === UTF16) && typeof payload !== 'string';
+  (encoding === LATIN1 || encoding === UTF16 || encoding === STRINGS) &&
+  typeof payload !== 'string';
 
 const faultsOfData = new WeakSet();
 
@@ -132,6 +134,8 @@ function decode(encoding, payload) {
       return typeof payload === 'string' ? payload : payload.toString('latin1');
     case UTF16:
       return typeof payload === 'string' ? payload : payload.toString('utf16le');
+    case STRINGS:
+      return blaming(require('./long-strings').messageIn, payload);
     default:
       return transferable(payload);
   }
@@ -163,6 +167,7 @@ module.exports = {
   BYTES,
   JSON_TEXT,
   LATIN1,
+  STRINGS,
   UTF16,
   UTF8,
   V8_VALUE,

@@ -46,7 +46,8 @@ typedef enum {
   FW_ENCODING_UTF16 = 4,
   FW_ENCODING_V8 = 5,
   FW_ENCODING_BYTES = 6,
-  FW_ENCODING_VIEWS = 7
+  FW_ENCODING_VIEWS = 7,
+  FW_ENCODING_STRINGS = 8 /* for a peer that takes it: fw_channel_takes_strings() */
 } fw_encoding_t;
 
 typedef enum { FW_FD_OTHER = 0, FW_FD_TCP = 1, FW_FD_UNIX = 2, FW_FD_UDP = 3 } fw_fd_kind_t;
@@ -172,6 +173,7 @@ typedef struct fw_callbacks_s {
 #define FW_DISABLE_SLOTS 8      /* with low_latency: all goes over the socket */
 #define FW_DISABLE_FINISHING 16 /* what waits for credit is not handed over at an end */
 #define FW_DISABLE_GATHERING 32 /* every message is written at once */
+#define FW_DISABLE_STRINGS 64   /* long strings stay in their JSON text */
 
 /* Milliseconds and bytes; zeroes mean the defaults in parentheses. What is out of its range is taken
  * for the end of the range that is nearer. */
@@ -236,6 +238,9 @@ uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
                       const fw_handle_out_t* handle);
+
+/* Whether the peer said that it decodes FW_ENCODING_STRINGS, as this end does. 1 or 0. */
+int fw_channel_takes_strings(const fw_channel_t* channel);
 
 /* Writes what is queued, as far as the kernel takes it. */
 void fw_channel_flush(fw_channel_t* channel);

@@ -75,8 +75,8 @@ napi_value TextFromUtf8(napi_env env, const fw_message_t& message) {
   return value;
 }
 
-int SendViews(Napi::Env env, fw_channel_t* channel, fw_lane_t lane, const Napi::Array& parts,
-              const fw_handle_out_t* handle) {
+int SendParts(Napi::Env env, fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding,
+              const Napi::Array& parts, const fw_handle_out_t* handle) {
   std::vector<Piece> pieces;
   size_t size = 0;
   for (uint32_t i = 0; i < parts.Length(); i++) {
@@ -94,5 +94,5 @@ int SendViews(Napi::Env env, fw_channel_t* channel, fw_lane_t lane, const Napi::
     if (piece.size > 0) std::memcpy(room + at, piece.data, piece.size);
     at += piece.size;
   }
-  return fw_channel_commit(channel, lane, FW_ENCODING_VIEWS, size, handle);
+  return fw_channel_commit(channel, lane, encoding, size, handle);
 }

@@ -80,6 +80,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
   return DefineClass(env, "Channel",
                      {InstanceMethod<&Channel::Send>("send"),
                       InstanceMethod<&Channel::SendText>("sendText"),
+                      InstanceMethod<&Channel::TakesStrings>("takesStrings"),
                       InstanceMethod<&Channel::Flush>("flush"),
                       InstanceMethod<&Channel::Discard>("discard"),
                       InstanceMethod<&Channel::RunSizes>("runSizes"),
@@ -440,10 +441,10 @@ int Channel::SendPayload(fw_lane_t lane, int encoding, Napi::Value payload,
                          const fw_handle_out_t* handle) {
   if (encoding == FW_ENCODING_JSON) return SendUtf8(lane, payload, handle);
   if (encoding == FW_ENCODING_LATIN1) return SendString(lane, payload, handle);
-  if (encoding == FW_ENCODING_VIEWS)
-    return SendViews(Env(), core_, lane, payload.As<Napi::Array>(), handle);
-  return SendBytes(lane, static_cast<fw_encoding_t>(encoding), payload.As<Napi::Uint8Array>(),
-                   handle);
+  auto named = static_cast<fw_encoding_t>(encoding);
+  if (named == FW_ENCODING_VIEWS || named == FW_ENCODING_STRINGS)
+    return SendParts(Env(), core_, lane, named, payload.As<Napi::Array>(), handle);
+  return SendBytes(lane, named, payload.As<Napi::Uint8Array>(), handle);
 }
 
 // send(lane, encoding, payload [, fd, dup, token, type, flags, key, buffered]): 0 or a negative errno. Encoding LATIN1 stands
@@ -474,6 +475,12 @@ Napi::Value Channel::SendText(const Napi::CallbackInfo& info) {
                    : SendUtf8(FW_LANE_USER, text, nullptr);
   UpdateState();
   return Status(info, status);
+}
+
+// Whether encoding STRINGS may be used.
+Napi::Value Channel::TakesStrings(const Napi::CallbackInfo& info) {
+  bool does = core_ != nullptr && fw_channel_takes_strings(core_) != 0;
+  return Napi::Boolean::New(info.Env(), does);
 }
 
 Napi::Value Channel::Flush(const Napi::CallbackInfo& info) {

@@ -43,6 +43,7 @@ private:
 
   Napi::Value Send(const Napi::CallbackInfo& info);
   Napi::Value SendText(const Napi::CallbackInfo& info);
+  Napi::Value TakesStrings(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   Napi::Value Discard(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);

@@ -20,8 +20,9 @@
 
 static uint64_t features(const fw_channel_t* channel) {
   const fw_options_t* options = &channel->options;
-  uint64_t features = FW_FEATURE_FINISHING;
-  if (options->disabled & FW_DISABLE_FINISHING) features = 0;
+  uint64_t features = 0;
+  if ((options->disabled & FW_DISABLE_FINISHING) == 0) features |= FW_FEATURE_FINISHING;
+  if ((options->disabled & FW_DISABLE_STRINGS) == 0) features |= FW_FEATURE_STRINGS;
   if (!fw_segment_is_supported()) return features;
   if ((options->disabled & FW_DISABLE_SEGMENTS) == 0) features |= FW_FEATURE_SEGMENTS;
   if (options->low_latency && (options->disabled & FW_DISABLE_SLOTS) == 0)
@@ -32,6 +33,10 @@ static uint64_t features(const fw_channel_t* channel) {
 /* Whether both ends have it. */
 static int has_feature(const fw_channel_t* channel, uint64_t feature) {
   return (channel->in.stream.features & feature) != 0;
+}
+
+int fw_channel_takes_strings(const fw_channel_t* channel) {
+  return has_feature(channel, FW_FEATURE_STRINGS);
 }
 
 /* From which size on shared memory is worth more than it costs: what the socket takes only a few of before its writer has to
@@ -215,7 +220,7 @@ static void put(fw_channel_t* channel, fw_frame_t frame, const uint8_t* payload)
 }
 
 void fw__control_lay_hello(fw_channel_t* channel) {
-  channel->in.stream.features = features(channel); /* until HELLO says what the peer has */
+  channel->in.offered = features(channel);
   uint8_t payload[FW_HELLO_SIZE];
   fw_hello_t hello = {.min_version = FW_VERSION,
                       .max_version = FW_VERSION,

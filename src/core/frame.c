@@ -85,7 +85,8 @@ void fw_frame_decode(const uint8_t bytes[FW_FRAME_HEADER_SIZE], fw_frame_t* ret_
 }
 
 static const char* check_message(const fw_frame_t* frame) {
-  if (frame->encoding < FW_ENCODING_JSON || frame->encoding > FW_ENCODING_VIEWS) return "encoding";
+  uint8_t last = frame->kind == FW_KIND_USER ? FW_ENCODING_STRINGS : FW_ENCODING_VIEWS;
+  if (frame->encoding < FW_ENCODING_JSON || frame->encoding > last) return "encoding";
   if (frame->flags & FW_FLAG_CONTINUED) {
     if (frame->handles > 0) return "handles";
     if (frame->id != 0) return "reserved";
@@ -127,6 +128,8 @@ const char* fw_frame_admit(const fw_frame_t* frame, const fw_stream_state_t* sta
   if ((frame->kind == FW_KIND_HELLO) == state->hello_seen) return "hello-first";
   if (state->peer_ended && !rule->may_follow_end) return "after-end";
   if (is_gated && (state->features & rule->feature) == 0) return "feature";
+  if (frame->encoding == FW_ENCODING_STRINGS && (state->features & FW_FEATURE_STRINGS) == 0)
+    return "feature";
   return NULL;
 }
 

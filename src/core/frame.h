@@ -38,6 +38,7 @@ typedef enum { FW_FRAME_KINDS(FW_KIND_ENTRY) FW_N_KINDS } fw_kind_t;
 /* Bits of HELLO's features. */
 #define FW_FEATURE_SEGMENTS ((uint64_t)1)
 #define FW_FEATURE_SLOTS ((uint64_t)2)
+#define FW_FEATURE_STRINGS ((uint64_t)32)
 #define FW_FEATURE_FINISHING ((uint64_t)16) /* bits 2 and 3 as kinds 20 to 23 */
 
 typedef struct fw_frame_s {

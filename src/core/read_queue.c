@@ -634,8 +634,10 @@ size_t fw_read_queue_fd_room(const fw_read_queue_t* queue) {
   size_t most = ledger->credit[FW_LANE_USER] + ledger->credit[FW_LANE_INTERNAL];
   size_t there = ledger->n_received - ledger->n_missing + fw_fd_set_left(&queue->set) +
                  fw_fd_set_left(&queue->waiting_set);
-  if (queue->stream.features & FW_FEATURE_SEGMENTS) most++;
-  if ((queue->stream.features & FW_FEATURE_SLOTS) != 0 && !queue->has_slot) most++;
+  /* One read may bring the peer's HELLO and what it allows. */
+  uint64_t features = queue->stream.hello_seen ? queue->stream.features : queue->offered;
+  if (features & FW_FEATURE_SEGMENTS) most++;
+  if ((features & FW_FEATURE_SLOTS) != 0 && !queue->has_slot) most++;
   return there < most ? most - there : 0;
 }
 

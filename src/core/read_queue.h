@@ -80,6 +80,7 @@ typedef struct fw_read_queue_s {
   uint64_t max_message_size;
   uint32_t refused_encodings; /* 1 << fw_encoding_t */
   fw_stream_state_t stream;   /* the owner sets what HELLO and END say */
+  uint64_t offered;           /* features that this end's HELLO names */
   int has_slot;               /* the peer offered one */
   int dropping;               /* messages are credited and dropped */
   uint64_t n_held;            /* in all */

@@ -138,7 +138,8 @@ static void a_field_that_must_be_0_is_found(void) {
 static void a_wrong_encoding_handle_or_id_is_found(void) {
   static const broken_t broken[] = {
       {"encoding", {.kind = FW_KIND_USER, .encoding = 0}},
-      {"encoding", {.kind = FW_KIND_USER, .encoding = 8}},
+      {"encoding", {.kind = FW_KIND_USER, .encoding = 9}},
+      {"encoding", {.kind = FW_KIND_INTERNAL, .encoding = 8}},
       {"encoding", {.kind = FW_KIND_INTERNAL, .encoding = 255}},
       {"handles", {.kind = FW_KIND_USER, .encoding = 1, .handles = 2, .id = 1, .size = 24}},
       {"handles", {.kind = FW_KIND_USER, .encoding = 1, .handles = 1, .flags = FW_FLAG_CONTINUED}},

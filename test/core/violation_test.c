@@ -803,22 +803,27 @@ static void gated_frame(wire_t* wire, int i) {
       wire_header(wire, (fw_frame_t){.kind = FW_KIND_FINISHING, .size = 8});
       wire_u64(wire, FW_USER_CREDIT + 1);
       break;
+    case 7:
+      wire_header(wire, (fw_frame_t){.kind = FW_KIND_USER, .encoding = FW_ENCODING_STRINGS});
+      break;
     default:
       wire_header(wire, (fw_frame_t){.kind = FW_KIND_UNMAP, .id = 1});
   }
 }
 
-#define N_GATED 8
-#define ALL (FW_FEATURE_SEGMENTS | FW_FEATURE_SLOTS | FW_FEATURE_FINISHING)
-#define NONE (FW_DISABLE_SEGMENTS | FW_DISABLE_SLOTS | FW_DISABLE_FINISHING)
+#define N_GATED 9
+#define ALL (FW_FEATURE_SEGMENTS | FW_FEATURE_SLOTS | FW_FEATURE_FINISHING | FW_FEATURE_STRINGS)
+#define NONE (FW_DISABLE_SEGMENTS | FW_DISABLE_SLOTS | FW_DISABLE_FINISHING | FW_DISABLE_STRINGS)
 
 static uint64_t feature_of(int i) {
   if (i == 1) return FW_FEATURE_SLOTS;
+  if (i == 7) return FW_FEATURE_STRINGS;
   return i == 6 ? FW_FEATURE_FINISHING : FW_FEATURE_SEGMENTS;
 }
 
 static uint32_t switch_of(int i) {
   if (i == 1) return FW_DISABLE_SLOTS;
+  if (i == 7) return FW_DISABLE_STRINGS;
   return i == 6 ? FW_DISABLE_FINISHING : FW_DISABLE_SEGMENTS;
 }
 

@@ -78,7 +78,10 @@ for (const { name, open } of ROLES) {
           magic: 'forkwire',
           lowest: 1,
           highest: 1,
-          features: (isDisabled('segments') ? 0 : 1) + (isDisabled('finishing') ? 0 : 16),
+          features:
+            (isDisabled('segments') ? 0 : 1) +
+            (isDisabled('finishing') ? 0 : 16) +
+            (isDisabled('strings') ? 0 : 32),
         },
       );
       assert.ok(size >= 32 && size <= 256);
