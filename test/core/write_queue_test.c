@@ -173,11 +173,11 @@ static void a_full_set_lets_nothing_pass(void) {
 static void a_message_larger_than_the_credit_gets_through(void) {
   begin();
   send_pattern(FW_LANE_INTERNAL, 5000000, 1, NULL);
-  send_pattern(FW_LANE_USER, 40000000, 2, NULL);
+  send_pattern(FW_LANE_USER, 20000000, 2, NULL);
   end_pump(a, b);
   CHECK_EQUAL(b->n_got, 2);
   check_pattern(&b->got[0], 5000000, 1);
-  check_pattern(&b->got[1], 40000000, 2);
+  check_pattern(&b->got[1], 20000000, 2);
   end();
 }
 
