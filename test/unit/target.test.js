@@ -50,7 +50,8 @@ describe('the target of a channel', () => {
     left._disconnect = () => calls.push('disconnect');
     left.send('x', null, { keepOpen: true });
     left.disconnect();
-    assert.deepEqual(calls, [['x', null, { keepOpen: true }, undefined], 'disconnect']);
+    const options = { swallowErrors: false, keepOpen: true };
+    assert.deepEqual(calls, [['x', null, options, undefined], 'disconnect']);
     assert.equal(left.connected, false);
     Object.assign(left, { _send, _disconnect, connected: true });
   });
