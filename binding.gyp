@@ -99,6 +99,7 @@
         'src/binding/environment.cc',
         'src/binding/batch.cc',
         'src/binding/channel.cc',
+        'src/binding/direct.cc',
         'src/binding/options.cc',
         'src/binding/bodies.cc',
         'src/binding/text.cc',

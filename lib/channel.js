@@ -94,7 +94,7 @@ class Channel {
     if (serialization === 'advanced') loadAdvanced();
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
     this.#closeFd = binding.closeFd;
-    this.#native = this.#open(binding, fd, state, options);
+    this.#native = this.#open(binding, isNative, fd, state, options);
     if (!isNative) this.#speakToNode(serialization);
     const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
     this.#clusterWorker = new ClusterWorker(target);
@@ -114,9 +114,9 @@ class Channel {
   }
 
   /** The descriptor is closed where no channel can be made of it. */
-  #open(binding, fd, state, options) {
+  #open(binding, isNative, fd, state, options) {
     try {
-      return new binding.Channel(fd, this.#handler(), state, options);
+      return new binding.Channel(fd, this.#handler(isNative), state, options);
     } catch (error) {
       this.#closeFd(fd);
       throw error;
@@ -147,8 +147,10 @@ class Channel {
   }
 
   /** What the addon calls, in the async context in which the channel was made. */
-  #handler() {
+  #handler(isNative) {
     return {
+      // On stock Node's wire a message may be the channel's own.
+      ...(isNative && { onMessage: (text, cost) => this.#onMessage(text, cost) }),
       onItems: (...items) => this.#inbox.keep(items),
       onBatch: (events, ...items) => this.#onBatch(events, items),
       onProgress: () => this.#onProgress(),
@@ -299,6 +301,14 @@ class Channel {
   }
 
   // -------------------------------------------------------------- receiving
+
+  /** A message that came alone, in an async context of its own. */
+  #onMessage(text, cost) {
+    this.#onProgress();
+    if (this.#inbox.deliverText(text, cost)) return;
+    this.#inbox.receive([JSON_TEXT, text, cost], this.#onBadMessage);
+    this.#inbox.deliverInTicks();
+  }
 
   /** What one read brought: what the peer says of handles and counts first, so that no message is ahead of it. */
   #onBatch(events, items) {

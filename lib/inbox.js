@@ -5,7 +5,7 @@
 
 const { Fifo } = require('./fifo');
 const { isInternal } = require('./messages');
-const { nextTick } = require('./primordials');
+const { JSONParse, nextTick } = require('./primordials');
 const {
   decode,
   decodeInternal,
@@ -69,6 +69,15 @@ class Run {
   }
 }
 
+/** The value of a JSON text; undefined where it has none. */
+function parsed(text) {
+  try {
+    return JSONParse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 class Inbox {
   #target;
   #native;
@@ -99,6 +108,21 @@ class Inbox {
     this.#arrivals = arrivals;
     this.#clusterWorker = clusterWorker;
     this.#interpret = interpret;
+  }
+
+  /** A message that came alone is delivered at once if nothing is before it and somebody listens. Whether it was. */
+  deliverText(text, cost) {
+    const isFirst = this.#ticks === 0 && this.#parked.size === 0 && this.#canDeliver;
+    const message = isFirst ? parsed(text) : undefined;
+    if (message === undefined || isInternal(message)) return false;
+    this.#delivered(0, cost);
+    this.#nDelivering++;
+    try {
+      this.#target.emit('message', message, undefined);
+    } finally {
+      this.#nDelivering--;
+    }
+    return true;
   }
 
   /** Items of a batch, flat, as src/binding/batch.h describes them, of which more will come. */

@@ -213,6 +213,14 @@ const std::vector<napi_value>& Batch::Take(napi_env env, napi_value events) {
   return arguments_;
 }
 
+napi_value Batch::TakeText(napi_env env) {
+  napi_value value = nullptr;
+  napi_create_string_latin1(env, joined_.data() + 1, joined_.size() - 1, &value); // without '['
+  joined_.clear();
+  joined_cost_ = 0;
+  return value;
+}
+
 void Batch::Finish(napi_env env) {
   if (scope_ != nullptr) napi_close_handle_scope(env, scope_);
   scope_ = nullptr;

@@ -68,6 +68,15 @@ public:
   const std::vector<napi_value>& TakeItems();
   // All that is left: first `events`, then items. The runs stay known until Finish().
   const std::vector<napi_value>& Take(napi_env env, napi_value events);
+  // Whether it is the JSON text of one small message and nothing else.
+  bool IsOneText() const {
+    return arguments_.size() == 1 && run_ends_.empty() && sizes_.size() == 1;
+  }
+  // What that costs of the credit.
+  double TextCost() const {
+    return joined_cost_;
+  }
+  napi_value TakeText(napi_env env);
   void Finish(napi_env env);
   // Payload bytes of each message of joined run number `run` of the batch, in order.
   Napi::Value RunSizes(Napi::Env env, size_t run) const;

@@ -29,8 +29,8 @@ enum {
   kCosts = 10
 }; // of the state array, as in lib/state.js
 
-const char* const kMethods[] = {"onItems",      "onBatch", "onProgress",
-                                "onTurnWithin", "onEnd",   "onClosed"};
+const char* const kMethods[] = {"onItems", "onBatch",  "onProgress", "onTurnWithin",
+                                "onEnd",   "onClosed", "onMessage"};
 
 uint64_t Id(const Napi::Value& value) {
   return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
@@ -135,8 +135,13 @@ void Channel::ReadHandler(napi_value handler) {
   napi_env env = Env();
   napi_value name = nullptr;
   napi_create_reference(env, handler, 1, &handler_);
-  for (int i = 0; i < kMethodCount; i++)
-    napi_create_reference(env, GetProperty(env, handler, kMethods[i]), 1, &methods_[i]);
+  for (int i = 0; i < kHandlerMethods; i++) {
+    napi_valuetype type = napi_undefined;
+    napi_value method = GetProperty(env, handler, kMethods[i]);
+    napi_typeof(env, method, &type);
+    if (type == napi_function) napi_create_reference(env, method, 1, &methods_[i]);
+  }
+  if (methods_[kOnMessage] != nullptr) MakeDirectFunctions();
   napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
   napi_async_init(env, nullptr, name, &context_);
 }
@@ -206,12 +211,16 @@ void Channel::Call(Method method, size_t n_args, const napi_value* args) {
   if (napi_get_reference_value(env, handler_, &handler) != napi_ok) return;
   if (napi_get_reference_value(env, methods_[method], &function) != napi_ok) return;
   napi_make_callback(env, context_, handler, function, n_args, args, nullptr);
-  // An exception that comes out of it is an uncaught one, as from any callback of the loop.
+  ReportException();
+}
+
+// An exception that comes out of a callback of the loop is an uncaught one.
+void Channel::ReportException() {
   bool is_pending = false;
   napi_value error;
-  napi_is_exception_pending(env, &is_pending);
-  if (is_pending && napi_get_and_clear_last_exception(env, &error) == napi_ok)
-    napi_fatal_exception(env, error);
+  napi_is_exception_pending(Env(), &is_pending);
+  if (is_pending && napi_get_and_clear_last_exception(Env(), &error) == napi_ok)
+    napi_fatal_exception(Env(), error);
 }
 
 // JavaScript keeps them until onBatch(): nothing else runs, as it would behind Call().
@@ -307,12 +316,16 @@ void Channel::OnBatch(void* data) {
   {
     // Scopes close in reverse order, and that of the batch has been open since its first message.
     Napi::HandleScope scope(env);
-    const auto& arguments = batch.Take(env, channel->events_.Take(env));
+    napi_value message[kDirectArgs];
+    bool is_direct = channel->TakeDirect(batch, message);
+    const std::vector<napi_value>* items = nullptr;
+    if (!is_direct) items = &batch.Take(env, channel->events_.Take(env));
     channel->batches_.BeginHandingOver();
     channel->UpdateState();
     channel->SetHolding(true);
     channel->state_data_[kInBatch] = 1;
-    channel->Call(kOnBatch, arguments.size(), arguments.data());
+    if (is_direct) channel->CallDirectly(message);
+    else channel->Call(kOnBatch, items->size(), items->data());
     channel->state_data_[kInBatch] = 0;
     channel->Settle();
     channel->batches_.EndHandingOver();

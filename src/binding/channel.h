@@ -69,13 +69,35 @@ private:
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
 
+  // In direct.cc.
+  static napi_value EnterFreshContext(napi_env env, napi_callback_info info);
+  static napi_value CallOnMessage(napi_env env, napi_callback_info info);
+  static constexpr size_t kDirectArgs = 2;
+  bool TakeDirect(Batch& batch, napi_value* ret_args);
+  void CallDirectly(const napi_value* args);
+  void MakeDirectFunctions();
+  void ReportException();
+
   void ReadHandler(napi_value handler);
   void DropHandler();
   bool IsMainThread() const;
   int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);
   // Methods of the handler, by their index in kMethods.
-  enum Method { kOnItems, kOnBatch, kOnProgress, kOnTurnWithin, kOnEnd, kOnClosed, kMethodCount };
+  enum Method {
+    kOnItems,
+    kOnBatch,
+    kOnProgress,
+    kOnTurnWithin,
+    kOnEnd,
+    kOnClosed,
+    kOnMessage,
+    kHandlerMethods,
+    // Functions of the addon itself, which the one above is called through.
+    kEnterFreshContext = kHandlerMethods,
+    kCallOnMessage,
+    kMethodCount
+  };
   void Call(Method method, size_t n_args, const napi_value* args);
   void HandItemsOver();
   void Settle();
