@@ -10,7 +10,7 @@ const errors = require('./errors');
 const { Inbox } = require('./inbox');
 const { refusedEncodings } = require('./limits');
 const { checkMessage, mayBeInternal } = require('./messages');
-const { countClose } = require('./node-internals');
+const { countClose, isMainThread } = require('./node-internals');
 const { Outbox } = require('./outbox');
 const { nextTick, nodeProcess, setProperty } = require('./primordials');
 const {
@@ -84,6 +84,7 @@ class Channel {
       ...(isNative ? {} : require('./node-protocol').nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
+      ownsHandles: isMainThread() ? 0 : 1,
       disabled: disabledInAddon() | (limits.isUntrusted ? DISABLED_FOR_UNTRUSTED : 0),
       trace: diagnostics.isTracing ? trace : '',
     };

@@ -83,7 +83,7 @@ typedef enum {
 } fw_outcome_t;
 
 /* A handle to send. The channel borrows `fd` until the outcome is reported, unless
- * `dup` is set: then it sends a duplicate of its own and the caller may close `fd` at once. */
+ * `dup` or the option `owns_handles` is set: then it sends a duplicate of its own and the caller may close `fd` at once. */
 typedef struct fw_handle_out_s {
   int fd;
   int dup;
@@ -189,6 +189,9 @@ typedef struct fw_options_s {
   uint32_t exit_stall_ms;     /* fw_channels_flush() without progress; no default */
   uint32_t exit_total_ms;     /* fw_channels_flush() in all; no default */
   uint32_t disabled;          /* FW_DISABLE_*: what is done without (nothing) */
+  /* The caller's handles may be closed before the channel is, as when a Worker is terminated, and their numbers be somebody
+   * else's: duplicates are sent, also of what is moved (no). */
+  int owns_handles;
   int low_latency; /* waits for answers without sleeping while there are questions and answers (no) */
   fw_hub_t*
       hub; /* of the channel's loop (none: a channel does not know when it is all that is left) */

@@ -19,6 +19,9 @@ public:
 
   // For the end of the environment: no JavaScript runs any more.
   void CloseNow();
+  bool owns_handles() const {
+    return options_.core.owns_handles != 0;
+  }
   fw_channel_t* core() const {
     return core_;
   }

@@ -17,7 +17,8 @@ Environment::~Environment() {
 void Environment::Flush(bool is_final) {
   std::vector<fw_channel_t*> cores;
   cores.reserve(channels_.size());
-  for (Channel* channel : channels_) cores.push_back(channel->core());
+  for (Channel* channel : channels_)
+    if (!is_ending_ || channel->owns_handles()) cores.push_back(channel->core());
   auto flush = is_final ? fw_channels_flush : fw_channels_write_out;
   flush(cores.data(), cores.size());
 }
@@ -39,6 +40,7 @@ void Environment::Disown(int fd) {
   fds_.erase(std::remove(fds_.begin(), fds_.end(), fd), fds_.end());
 }
 
+// Handles of an environment that is ending are closed already: only duplicates of them are sent.
 // The loop goes on until the hook is removed, so that uv_close() callbacks still come.
 void Environment::OnCleanup(napi_async_cleanup_hook_handle handle, void* data) {
   Environment* environment = static_cast<Environment*>(data);

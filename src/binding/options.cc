@@ -64,6 +64,7 @@ void Options::Read(napi_env env, napi_value given) {
   core.end_stall_ms = BitsAt(env, given, "endStall");
   core.exit_stall_ms = BitsAt(env, given, "exitStall");
   core.exit_total_ms = BitsAt(env, given, "exitTotal");
+  core.owns_handles = BitsAt(env, given, "ownsHandles") != 0;
   core.disabled = BitsAt(env, given, "disabled");
   bool may_spin = (core.disabled & kDisableSpinning) == 0;
   core.low_latency = may_spin && BitsAt(env, given, "lowLatency") != 0;

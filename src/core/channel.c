@@ -454,6 +454,7 @@ static void apply_limits(fw_channel_t* channel) {
   channel->out.lanes[FW_LANE_USER].limit = options->credit_bytes;
   channel->ledger.credit[FW_LANE_USER] = options->credit_handles;
   channel->ledger.refused_types = options->refused_types;
+  channel->ledger.owns_all = options->owns_handles;
   channel->in.segments.max_bytes = max_segment_bytes(options);
 }
 

@@ -137,16 +137,17 @@ int fw_ledger_queue(fw_ledger_t* ledger, fw_lane_t lane, const fw_handle_out_t* 
   if (status < 0) return status;
   fw_sent_t* sent = calloc(1, sizeof(*sent));
   if (sent == NULL) return UV_ENOMEM;
-  sent->fd = handle->dup ? fw_fd_dup(handle->fd) : handle->fd;
+  sent->owned = handle->dup || ledger->owns_all;
+  sent->moved = !handle->dup;
+  sent->fd = sent->owned ? fw_fd_dup(handle->fd) : handle->fd;
   status = sent->fd < 0 ? sent->fd : 0;
   if (status == 0 && (handle->flags & FW_HANDLE_WRITES_PENDING) != 0)
     status = add_writes_out(ledger, handle->token);
   if (status < 0) {
-    if (handle->dup) fw_fd_close(&sent->fd);
+    if (sent->owned) fw_fd_close(&sent->fd);
     free(sent);
     return status;
   }
-  sent->owned = handle->dup != 0;
   sent->token = handle->token;
   sent->block = block;
   sent->lane = lane;

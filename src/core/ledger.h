@@ -36,6 +36,7 @@ typedef struct fw_sent_s {
   fw_lane_t lane;
   fw_handle_state_t state;
   uint8_t owned;  /* fd is our duplicate */
+  uint8_t moved;  /* nobody uses the handle here any more */
   uint8_t resend; /* the peer asked for the descriptor again: 1 asked, 2 laid out for the wire */
 } fw_sent_t;
 
@@ -67,6 +68,7 @@ typedef struct fw_ledger_s {
   fw_settled_cb on_settled;
   void* data;
   size_t credit[FW_N_LANES]; /* handles that a sender may have unanswered */
+  int owns_all;              /* of what is sent there is a duplicate, also of what is moved */
   uint32_t refused_types;    /* 1 << fw_handle_type_t: those that arrive are refused */
 
   fw_sent_t* queued_head; /* in the order of send() */

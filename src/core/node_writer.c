@@ -131,7 +131,7 @@ static int is_reset(const fw_node_writer_t* writer, const fw_node_message_t* mes
   if (message->sent == NULL) return 0;
   if (waits_for_writes(message))
     return fw_ledger_writes_failed(writer->ledger, message->sent->token);
-  return !message->sent->owned && fw_fd_is_reset(message->sent->fd);
+  return message->sent->moved && fw_fd_is_reset(message->sent->fd);
 }
 
 static void drop_head(fw_node_writer_t* writer, fw_outcome_t outcome) {

@@ -349,7 +349,7 @@ static int lay_pack(fw_write_queue_t* queue, fw_lane_out_t* lane) {
 
 /* A moved socket whose client went away is not sent; nor is its message. */
 static int is_reset(const fw_node_t* node) {
-  return node->sent != NULL && !node->sent->owned && !node->is_begun &&
+  return node->sent != NULL && node->sent->moved && !node->is_begun &&
          fw_fd_is_reset(node->sent->fd);
 }
 

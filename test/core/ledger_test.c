@@ -89,6 +89,18 @@ static void a_moved_handle_is_borrowed(void) {
   end();
 }
 
+static void a_moved_handle_is_duplicated_where_all_is_owned(void) {
+  begin();
+  ledger.owns_all = 1;
+  fw_sent_t* sent = queue_one(FW_LANE_USER, 7, 0, 0);
+  int copy = sent->fd;
+  CHECK(copy != tcp[0] && inode_of(copy) == inode_of(tcp[0]));
+  CHECK(sent->moved);
+  fw_ledger_return_all(&ledger);
+  CHECK(!is_open(copy) && is_open(tcp[0]));
+  end();
+}
+
 static void a_duplicate_is_closed_when_it_is_settled(void) {
   begin();
   fw_sent_t* sent = queue_one(FW_LANE_USER, 7, 0, 1);
@@ -807,6 +819,7 @@ static void what_is_barred_three_times_is_refused(void) {
 int main(void) {
   unlimit_room();
   RUN(a_moved_handle_is_borrowed);
+  RUN(a_moved_handle_is_duplicated_where_all_is_owned);
   RUN(a_duplicate_is_closed_when_it_is_settled);
   RUN(the_block_says_what_the_descriptor_is);
   RUN(what_cannot_travel_leaves_the_ledger_as_it_was);

@@ -5,7 +5,7 @@ const { once } = require('node:events');
 const { Worker } = require('node:worker_threads');
 const { exited, nextMessage } = require('../helpers/events');
 const { fixture, forkFixture, forkFunction } = require('../helpers/fork-fixture');
-const { runFunction } = require('../helpers/run');
+const { run, runFunction } = require('../helpers/run');
 const { itIsBetter } = require('../helpers/subject');
 
 const WORKER = fixture('forking-worker.js');
@@ -106,5 +106,12 @@ describe('fork() in a Worker', () => {
     });
     assert.equal(stdout, '8388608\n');
     assert.equal(code, 0);
+  });
+
+  itIsBetter('sends no descriptor of another thread when it is terminated', async () => {
+    const { stdout } = await run(process.execPath, [fixture('terminations.js'), '2', '2']);
+    const { count, foreign } = JSON.parse(stdout);
+    assert.deepEqual(foreign, []);
+    assert.ok(count > 0, 'nothing was sent');
   });
 });
