@@ -59,7 +59,7 @@ class Channel {
   #failure = null;
   isBehindWrapper = false;
   onClosed = () => {}; // nothing of it is left
-  #isEnding = false; // it is not this end that ends it
+  #isTelling = false; // the target's disconnect() is called, though it is not this end that ends it
   #isFinished = false;
   #end = 0; // of END
   #onFinished = null;
@@ -410,21 +410,23 @@ class Channel {
   #disconnectTarget() {
     const target = this.#target;
     if (!target.connected) return;
-    this.#isEnding = true;
+    this.#isTelling = true;
     try {
       target.disconnect();
     } catch (error) {
       nextTick(rethrow, error);
+    } finally {
+      this.#isTelling = false;
     }
     setProperty(target, 'connected', false);
   }
 
   /** Flushes, then says END; delivers nothing any more. 'disconnect' follows. */
   disconnect() {
-    if (this.#isEnding) return;
+    if (this.#isTelling) return;
     this.#inbox.dropParked();
-    if (!this.#native.end()) return;
     setProperty(this.#target, 'channel', null);
+    if (!this.#native.end()) return;
     nextTick(() => this.#finish(END.OWN));
   }
 

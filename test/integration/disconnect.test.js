@@ -38,6 +38,25 @@ describe('disconnect()', () => {
     await exited(child);
   });
 
+  for (const where of ['in a listener', 'behind a large message']) {
+    it(`leaves channel null at once ${where}, and a second one is an error`, async () => {
+      const child = forkFixture('idle.js');
+      const seen = [];
+      child.on('error', ({ code }) => seen.push(code));
+      const end = () => {
+        if (where !== 'in a listener') child.send('x'.repeat(10 * MB));
+        child.disconnect();
+        seen.push(child.connected, child.channel);
+        child.disconnect();
+      };
+      if (where === 'in a listener') child.on('message', end);
+      else child.once('message', () => setImmediate(end));
+      const disconnected = new Promise((resolve) => child.once('disconnect', resolve));
+      await Promise.all([disconnected, new Promise((resolve) => child.once('exit', resolve))]);
+      assert.deepEqual(seen, [false, null, 'ERR_IPC_DISCONNECTED']);
+    });
+  }
+
   it('ends the channel for the child, which then ends by itself', async () => {
     const child = forkFunction(() => {
       process.on('disconnect', () => {

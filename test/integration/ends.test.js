@@ -232,6 +232,30 @@ describe('a peer that breaks the protocol', () => {
   });
 });
 
+describe('a peer that refuses a handle because it ends, and does not end', () => {
+  it('can be disconnected from', async () => {
+    const { child, peer } = forkRawPeer();
+    const errors = [];
+    child.on('error', (error) => errors.push(error));
+    const server = await listen();
+    const [socket, client] = await connectedPair(server);
+    child.send('x', socket);
+    await peer.sees('USER');
+    peer.tell('landed', { id: 1 });
+    peer.tell('refused', { id: 1, reason: 5 });
+    await until(() => !child.connected);
+    assert.equal(await textOf(client), '');
+    const disconnected = once(child, 'disconnect');
+    child.disconnect();
+    assert.equal(child.channel, null);
+    await disconnected;
+    await peer.sees('END');
+    assert.deepEqual(errors, []);
+    await peer.leave();
+    await close(server);
+  });
+});
+
 describe('a message whose handle was lost with its sender', () => {
   itIsBetter('is dropped with a warning, and those behind it are delivered', async () => {
     const script = (fixture) => {
