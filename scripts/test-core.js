@@ -1,8 +1,8 @@
 'use strict';
 
-// Compiles and runs the tests of the core that need no event loop: test/core/*_test.c, one program
-// each. CFLAGS are added to what they are compiled and linked with. What did not change since it was
-// last compiled stays as it is.
+// Compiles and runs the tests of the core: test/core/*_test.c, one program each. They have no event
+// loop, or that of the fuzz targets, in memory (`// sources:`). CFLAGS are added to what they are
+// compiled and linked with. What did not change since it was last compiled stays as it is.
 
 const { execFile, execFileSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -100,17 +100,26 @@ async function compileAll(sources, sanitize) {
   });
 }
 
-/** What a test wants from the linker: its `// link-flags:` lines. */
-function linkFlagsOf(source) {
-  const lines = fs.readFileSync(source, 'utf8').matchAll(/^\/\/ link-flags: (.*)$/gm);
-  return [...lines].flatMap(([, flags]) => flags.split(' '));
+/** What the lines `// NAME: ...` of a test say. */
+function wordsOf(source, name) {
+  const lines = fs.readFileSync(source, 'utf8').matchAll(/^\/\/ ([a-z-]+): (.*)$/gm);
+  return [...lines].flatMap(([, which, words]) => (which === name ? words.split(' ') : []));
 }
 
-async function runTest(source, coreObjects, sanitize) {
+/** What a test is linked with beside the core: its `// link-flags:` lines. */
+const linkFlagsOf = (source) => wordsOf(source, 'link-flags');
+
+/** What a test is linked with instead of the core: its `// sources:` lines. */
+const sourcesOf = (source) =>
+  wordsOf(source, 'sources').map((relative) => path.join(ROOT, relative));
+
+async function runTest(source, core, sanitize) {
   const name = path.basename(source, '.c');
   const program = path.join(OUT, name);
   const flags = [...sanitize, ...linkFlagsOf(source), '-pthread'];
-  const link = [...flags, objectOf(source), ...coreObjects, '-o', program];
+  const own = sourcesOf(source);
+  const objects = (own.length > 0 ? own : core).map(objectOf);
+  const link = [...flags, objectOf(source), ...objects, '-o', program];
   const linked = await run(CC, link);
   const result = linked.ok ? await run(program, []) : linked;
   process.stdout.write(`${result.ok ? 'ok  ' : 'FAIL'} ${name} (${result.ms} ms)\n`);
@@ -126,10 +135,11 @@ async function main() {
   );
   if (tests.length === 0) throw new BuildError('there are no tests in test/core.');
   const sanitize = [...sanitizerFlags(), ...CFLAGS];
-  await compileAll([...core, ...tests], sanitize);
+  const others = tests.flatMap(sourcesOf);
+  await compileAll([...new Set([...core, ...others, ...tests])], sanitize);
   const results = [];
   await inParallel(tests, async (test) => {
-    results.push(await runTest(test, core.map(objectOf), sanitize));
+    results.push(await runTest(test, core, sanitize));
   });
   const failed = results.filter((ok) => !ok).length;
   process.stdout.write(`core: ${results.length - failed} passed, ${failed} failed\n`);

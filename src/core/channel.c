@@ -216,7 +216,6 @@ void fw__channel_after_read(fw_channel_t* channel) {
   fw__channel_write(channel); /* what is owed for frames without a batch: LANDED, REFUSED, CREDIT */
   report_progress(channel);
   if (channel->is_closing) return;
-  fw__channel_watch_missing(channel);
   fw__channel_advance(channel);
 }
 
@@ -264,7 +263,6 @@ static void end_turn(fw_channel_t* channel) {
   channel->is_scheduled = 0;
   fw_read_queue_release_held(&channel->in);
   fw__channel_report_batch(channel);
-  fw__channel_watch_missing(channel);
   fw__channel_advance(channel);
 }
 

@@ -23,7 +23,7 @@ typedef enum {
   FW_WAIT_NONE,
   FW_WAIT_FLUSH,   /* our END, and handles behind it */
   FW_WAIT_ANSWER,  /* all of the peer's part: our end was told, and nobody waits for it any more */
-  FW_WAIT_WRITES,  /* unsent writes of sockets that were moved */
+  FW_WAIT_HANDLES, /* the same while handles are open: not answered, or with unsent writes */
   FW_WAIT_MISSING, /* descriptors of what came before the peer's END */
   FW_WAIT_END      /* END of a peer that refuses handles, since it ends */
 } fw_wait_t;

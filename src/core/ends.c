@@ -6,7 +6,8 @@
 #include "wire.h"
 
 #define DRAIN_MAX ((size_t)64 << 20) /* where the system does not say what a dead peer left */
-#define WRITES_STALLS 60 /* unsent writes are waited for so much longer: their client may be slow */
+#define HANDLES_STALLS 60            /* open handles: their peer, or a client, may only be slow */
+#define END_STALLS 2 /* END of a peer comes behind a flush that has the same limit there */
 
 int fw__channel_delivers_no_more(const fw_channel_t* channel) {
   return channel->end_wanted && !channel->end_laid && !channel->in_batch && channel->holds == 0 &&
@@ -17,8 +18,10 @@ int fw__channel_may_end(const fw_channel_t* channel) {
   return fw__channel_delivers_no_more(channel) && fw__wire_is_laid(channel);
 }
 
-static int has_writes(const fw_channel_t* channel) {
-  return channel->ledger.n_writes_out > 0 || channel->ledger.n_writes_in > 0;
+/* What the peer has not answered, it may take as long as it lives: if that came back here meanwhile,
+ * it would have two owners. */
+static int has_open_handles(const fw_ledger_t* ledger) {
+  return ledger->n_open > 0 || ledger->n_writes_out > 0 || ledger->n_writes_in > 0;
 }
 
 static int is_asking(const fw_ledger_t* ledger) {
@@ -31,14 +34,16 @@ static int is_asking(const fw_ledger_t* ledger) {
 static fw_wait_t what_is_waited_for(const fw_channel_t* channel) {
   if (channel->is_closing || channel->is_dead) return FW_WAIT_NONE;
   if (channel->is_own_end && !channel->end_reported) return FW_WAIT_FLUSH;
-  if (channel->end_reported) return has_writes(channel) ? FW_WAIT_WRITES : FW_WAIT_ANSWER;
+  if (channel->end_reported)
+    return has_open_handles(&channel->ledger) ? FW_WAIT_HANDLES : FW_WAIT_ANSWER;
   if (channel->peer_ended) return is_asking(&channel->ledger) ? FW_WAIT_MISSING : FW_WAIT_NONE;
   return channel->is_ending_told && !channel->is_eof ? FW_WAIT_END : FW_WAIT_NONE;
 }
 
 static void begin_wait(fw_channel_t* channel) {
   uint64_t limit = channel->options.end_stall_ms;
-  if (channel->waits == FW_WAIT_WRITES) limit *= WRITES_STALLS;
+  if (channel->waits == FW_WAIT_HANDLES) limit *= HANDLES_STALLS;
+  if (channel->waits == FW_WAIT_END) limit *= END_STALLS;
   channel->deadline = channel->waits == FW_WAIT_NONE ? 0 : fw__channel_now_ms(channel) + limit;
 }
 
@@ -153,6 +158,7 @@ static void finish(fw_channel_t* channel) {
 /* Goes on with an end as far as it can; called after everything that may matter to it. */
 void fw__channel_advance(fw_channel_t* channel) {
   if (channel->is_closing || channel->in_batch) return;
+  fw__channel_watch_missing(channel);
   if (channel->peer_ended && !channel->is_violated) settle_peer_end(channel);
   if (channel->is_closing) return;
   if (channel->is_eof && !owes_writes(channel)) {

@@ -57,6 +57,12 @@ static int can_be_closed(const fw_fd_set_t* set) {
   return 1;
 }
 
+/* Of messages, also of one that is still in pieces. */
+static uint64_t message_bytes(const fw_channel_t* channel) {
+  const fw_lane_in_t* lanes = channel->in.lanes;
+  return lanes[FW_LANE_USER].received + lanes[FW_LANE_INTERNAL].received;
+}
+
 static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   struct iovec iov[2];
   fw_fd_set_t set;
@@ -79,8 +85,10 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   channel->sender = set.sender;
   channel->bytes_read += (size_t)size;
   size_t n_before = channel->n_received;
+  uint64_t bytes_before = message_bytes(channel);
   int status = fw__wire_received(channel, (size_t)size, &set);
   learn_read_size(channel, (size_t)size, channel->n_received - n_before);
+  if (message_bytes(channel) != bytes_before) fw__channel_note_progress(channel, FW_WAIT_END);
   return status == UV_EPROTO ? (int)violate(channel, fw__wire_violation(channel)) : status;
 }
 
@@ -126,7 +134,6 @@ void fw__channel_on_message(void* data, const fw_message_t* message) {
   fw_channel_t* channel = data;
   if (channel->is_closing) return;
   fw__channel_note_event(channel);
-  fw__channel_note_progress(channel, FW_WAIT_END);
   channel->spin.n_received++;
   channel->callbacks.on_message(channel->data, message);
 }

@@ -22,12 +22,15 @@ typedef struct {
   fw_channel_t* channel; /* NULL when it is closed */
   int end;
   int is_ended;   /* on_end came, or fw_channel_end() said that it does not */
+  int gave_up;    /* the other end refused handles and did not say END in time */
   int did_stall;  /* its end is reported though handles are open */
   int is_exiting; /* fw_channels_flush() was called */
   int is_own_end;
   int is_ending_told;
   int is_in_batch;
   uint32_t holds;
+  uint64_t heard; /* of what an end waits for: descriptors, bytes of messages */
+  uint64_t heard_at;
 } party_t;
 
 static party_t parties[2];
@@ -65,11 +68,25 @@ static void on_writes_done(void* data, uint64_t id, int failed) {
   note_writes_done(((party_t*)data)->end, id, failed);
 }
 
+static int is_sender_gone(const party_t* party) {
+  return parties[1 - party->end].channel == NULL || sides[1 - party->end].did_close;
+}
+
+static uint64_t heard(const party_t* party) {
+  const fw_lane_in_t* lanes = party->channel->in.lanes;
+  return lanes[0].received + lanes[1].received + world_n_sets_read(party->end);
+}
+
+/* Nothing of that came for as long as it may take, and nothing lies in the socket. */
+static int has_kept_silent(const party_t* party) {
+  return heard(party) == party->heard && world_now - party->heard_at >= END_STALL_MS &&
+         !world_has_fds(party->end);
+}
+
 static void on_lost(void* data, uint64_t id) {
   const party_t* party = data;
   TRACE("  %d: lost handle %d\n", party->end, (int)id);
-  check(parties[1 - party->end].channel == NULL || sides[1 - party->end].did_close,
-        "lost while the sender lives");
+  check(is_sender_gone(party) || has_kept_silent(party), "lost while the sender lives");
   for (int lane = 0; lane < FW_N_LANES; lane++) {
     const fw_held_t* held = party->channel->in.lanes[lane].held_head;
     for (; held != NULL; held = held->next) {
@@ -112,6 +129,10 @@ static void on_progress(void* data) {
   check(party->channel != NULL, "a callback after on_closed");
 }
 
+static void on_trace(void* data, const char* line) {
+  TRACE("  %d: %s\n", ((party_t*)data)->end, line);
+}
+
 static void check_all_settled(int end) {
   for (size_t i = 0; i < n_sends; i++)
     if (sends[i].end == end && sends[i].has_handle)
@@ -129,6 +150,9 @@ static void on_end(void* data, fw_end_t end) {
   check(end != FW_END_VIOLATION, "a violation between two honest ends");
   party->is_ended = 1;
   sides[party->end].is_over = 1;
+  const party_t* other = &parties[1 - party->end];
+  party->gave_up = end == FW_END_PEER && other->channel != NULL && !other->channel->end_laid;
+  check(!party->gave_up || has_kept_silent(party), "an end was given up that goes on");
   party->did_stall = end == FW_END_OWN && !fw_ledger_is_settled(&party->channel->ledger);
   if (!party->did_stall) check_all_settled(party->end);
 }
@@ -182,6 +206,8 @@ static void open_party(party_t* party, int end) {
                                            .on_progress = on_progress,
                                            .on_end = on_end,
                                            .on_closed = on_closed};
+  fw_callbacks_t given = callbacks;
+  if (is_tracing) given.on_trace = on_trace;
   fw_options_t options = {.end_stall_ms = END_STALL_MS,
                           .exit_stall_ms = EXIT_STALL_MS,
                           .exit_total_ms = EXIT_TOTAL_MS,
@@ -190,7 +216,7 @@ static void open_party(party_t* party, int end) {
   memset(party, 0, sizeof(*party));
   party->end = end;
   world_end = end;
-  int status = fw_channel_open(world_loop(end), world_open_channel(), &options, &callbacks, party,
+  int status = fw_channel_open(world_loop(end), world_open_channel(), &options, &given, party,
                                &party->channel);
   check(status == 0, "a channel does not open");
 }
@@ -212,13 +238,23 @@ static void send_one(party_t* party, fw_lane_t lane, int has_handle) {
   if (has_handle && !sent->is_moved) world_close(handle.fd);
 }
 
+static void note_heard(party_t* party) {
+  if (party->channel == NULL || heard(party) == party->heard) return;
+  party->heard = heard(party);
+  party->heard_at = world_now;
+}
+
 /* The loop of a process that flushed for its exit does not run any more. */
 static void run_party(party_t* party, size_t read_size, size_t write_room, size_t fd_room) {
   if (party->is_exiting) return;
-  world_read_size = read_size;
+  int is_late = party->channel != NULL && party->channel->deadline != 0 &&
+                party->channel->deadline <= world_now;
+  world_read_size = is_late ? NO_LIMIT : read_size; /* what came before is all there */
   world_write_room = write_room;
   world_fd_room = fd_room;
+  TRACE("%d: turn at %llu\n", party->end, (unsigned long long)world_now);
   world_run_loop(party->end);
+  note_heard(party);
   world_write_room = choose(&choices, 2) == 0 ? choose(&choices, 300) : NO_LIMIT;
 }
 
@@ -375,7 +411,7 @@ static int is_quiet(void) {
     const fw_channel_t* channel = parties[i].channel;
     if (channel == NULL) continue;
     if (channel->is_closing || channel->is_scheduled || channel->ledger.n_missing > 0) return 0;
-    if (fw_channel_queued(channel) > 0 || world_unread(i) > 0) return 0;
+    if (fw_channel_queued(channel) > 0 || (world_unread(i) > 0 && !channel->is_eof)) return 0;
     if (channel->write_retry_at != 0 || (channel->end_wanted && !channel->end_laid)) return 0;
     if (world_is_readable(i) && !channel->is_eof) return 0;
   }
@@ -460,7 +496,7 @@ static void end_run(void) {
     check(parties[i].channel == NULL, "an end does not come to its end");
     check(parties[i].is_ended || sides[i].is_dead || sides[i].did_close, "its end is not reported");
   }
-  if (is_orderly) check_writes_told();
+  if (is_orderly && !parties[0].gave_up && !parties[1].gave_up) check_writes_told();
   check_settled();
   for (int i = 0; i < 2; i++) check(world_n_open(i) == 0, "a descriptor leaked");
 }

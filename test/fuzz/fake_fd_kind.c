@@ -160,6 +160,19 @@ void fw_fd_close(int* fd) {
   *fd = -1;
 }
 
+void fw_fd_close_foreign(int* fd) {
+  fw_fd_close(fd);
+}
+
+int fw_fd_can_be_closed(int fd) {
+  if (!is_real(fd)) find_open(fd);
+  return 1;
+}
+
+void fw_fd_linger_off(int fd) {
+  find_open(fd);
+}
+
 int fw_fd_dup(int fd) {
   return add(find_open(fd)->socket, CORE);
 }

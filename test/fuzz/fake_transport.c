@@ -93,6 +93,14 @@ int world_is_readable(int end) {
   return stream->is_ended || fw_buffer_size(&stream->bytes) > 0;
 }
 
+size_t world_n_sets_read(int end) {
+  return streams[1 - end].next_set;
+}
+
+int world_has_fds(int end) {
+  return streams[1 - end].next_set < streams[1 - end].n_sets;
+}
+
 int world_is_gone(int end) {
   return streams[end].is_broken;
 }

@@ -72,6 +72,9 @@ void world_run_loop(int end);
 /* Ms until a timer of that end is due, or -1. */
 int64_t world_next_timer(int end);
 int world_is_readable(int end);
+/* Sets of descriptors that this end has read; whether there are more. */
+size_t world_n_sets_read(int end);
+int world_has_fds(int end);
 /* Whether nobody reads any more what this end writes. */
 int world_is_gone(int end);
 
