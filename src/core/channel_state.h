@@ -66,9 +66,9 @@ struct fw_channel_s {
   int has_events; /* something for on_batch */
   int in_batch;   /* on_batch is being called, and no loop turns within it */
   int n_calls; /* callbacks that are being called: while there are any, the channel's memory stays */
+  int has_progress;  /* bytes left since the last on_progress */
   size_t n_received; /* messages and events of the last fw__channel_read() */
   size_t read_size;  /* bytes that the next read asks for at most */
-  int has_progress;  /* bytes left since the last on_progress */
   uint64_t bytes_read;
   uint64_t early_read;  /* uv_hrtime() of the last read while JavaScript was sending */
   uint64_t early_bytes; /* that such reads brought in this turn */
@@ -77,8 +77,8 @@ struct fw_channel_s {
   int owes_slot;  /* the peer is to be offered it */
 
   /* Writing. */
-  uint32_t n_sent_this_turn; /* messages */
   fw_offer_t offer;          /* what waits for others */
+  uint32_t n_sent_this_turn; /* messages */
   uint32_t n_stream_turns;   /* in a row, with a send soon behind the last write */
   int is_blocked;            /* the kernel takes no more: wait for UV_WRITABLE */
   int is_held_up;            /* what was to be written could not leave as a whole */
@@ -87,10 +87,10 @@ struct fw_channel_s {
   uint64_t flush_stall_at;   /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
   uint64_t flush_total_at;
   int is_given_up;
+  uint32_t write_retry_ms;
   uint64_t last_write;  /* uv_hrtime() */
   uint64_t gathered_at; /* when what was gathered began to wait, or 0 */
   uint64_t write_retry_at;
-  uint32_t write_retry_ms;
 
   /* Missing descriptors. */
   uint64_t room_probe_at;
@@ -109,9 +109,9 @@ struct fw_channel_s {
   int is_own_end;       /* fw_channel_end() was called: nothing is delivered any more */
   int end_laid;
   int peer_ended;
-  int is_dead;        /* the peer is: what it wrote is read, and nothing that comes later */
-  uint64_t drain_end; /* of that, in bytes_read */
+  int is_dead; /* the peer is: what it wrote is read, and nothing that comes later */
   int is_eof;
+  uint64_t drain_end; /* of that, in bytes_read */
   int is_ending_told;
   int end_reported;
   int peer_end_settled;

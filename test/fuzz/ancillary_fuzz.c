@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../../src/core/ancillary.h"
+#include "../../src/core/closer.h"
 #include "../../src/core/fd_kind.h"
 
 #define N_SENT 6 /* different files to send */
@@ -20,6 +21,16 @@
 #define MAX_ROOM 500
 #define MAX_SETS 8 /* on their way */
 #define MAX_IN_FLIGHT (MAX_SETS * FW_SET_MAX)
+
+/* In place of src/core/closer.c: descriptors are counted behind each input, so none is closed later. */
+int fw_closer_add(int fd) {
+  (void)fd;
+  return -1;
+}
+
+int fw_closer_is_stuck(void) {
+  return 0;
+}
 
 typedef struct {
   const uint8_t* bytes;

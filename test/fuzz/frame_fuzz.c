@@ -26,8 +26,9 @@ static void header(const uint8_t* bytes) {
   check(frame.size <= FW_FRAME_MAX_PAYLOAD && frame.handles <= 1, "beyond the limits");
   int has_id = frame.id != 0 || frame.kind == FW_KIND_SLOT; /* there is only one */
   check(frame.handles == 0 || has_id, "a handle without an id");
+  uint8_t last = frame.kind == FW_KIND_USER ? FW_ENCODING_STRINGS : FW_ENCODING_VIEWS;
   if (fw_frame_is_message(&frame))
-    check(frame.encoding >= FW_ENCODING_JSON && frame.encoding <= FW_ENCODING_VIEWS, "encoding");
+    check(frame.encoding >= FW_ENCODING_JSON && frame.encoding <= last, "encoding");
   else check(frame.encoding == 0, "a control frame with an encoding");
 }
 

@@ -10,6 +10,7 @@
 #include "../../src/core/ancillary.h"
 #include "../../src/core/buffer.h"
 #include "../../src/core/fd_kind.h"
+#include "../../src/core/read_queue.h"
 #include "world.h"
 
 #define N_SOCKETS 4
