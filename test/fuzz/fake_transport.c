@@ -35,6 +35,7 @@ typedef struct {
   set_t sets[MAX_SETS];
   size_t n_sets;
   size_t next_set;
+  size_t n_sets_read; /* in all */
   uint32_t in_flight[MAX_IN_FLIGHT];
   size_t n_in_flight;
   int is_ended;
@@ -54,7 +55,7 @@ void world__streams_begin(void) {
     stream_t* stream = &streams[i];
     fw_buffer_consume(&stream->bytes, fw_buffer_size(&stream->bytes));
     stream->read = 0;
-    stream->n_sets = stream->next_set = stream->n_in_flight = 0;
+    stream->n_sets = stream->next_set = stream->n_sets_read = stream->n_in_flight = 0;
     stream->is_ended = stream->is_broken = 0;
   }
 }
@@ -94,7 +95,7 @@ int world_is_readable(int end) {
 }
 
 size_t world_n_sets_read(int end) {
-  return streams[1 - end].next_set;
+  return streams[1 - end].n_sets_read;
 }
 
 int world_has_fds(int end) {
@@ -118,6 +119,8 @@ ssize_t fw_send(int fd, const struct iovec* iov, size_t n_iov, const int* fds, s
   stream_t* stream = &streams[world_end];
   size_t size = 0;
   (void)fd;
+  if (stream->next_set == stream->n_sets)
+    stream->n_sets = stream->next_set = stream->n_in_flight = 0; /* all were read */
   if (stream->is_broken || stream->is_ended) return -EPIPE;
   for (size_t i = 0; i < n_iov; i++) size += iov[i].iov_len;
   if (size == 0) world_fail("a write of nothing");
@@ -178,6 +181,7 @@ ssize_t fw_recv(int fd, const struct iovec* iov, size_t n_iov, size_t max_fds,
   if (set != NULL) {
     install(stream, set, max_fds, ret_set);
     stream->next_set++;
+    stream->n_sets_read++;
   }
   for (size_t i = 0, left = size; left > 0; i++) {
     size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
