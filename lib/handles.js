@@ -124,11 +124,10 @@ const table = {
     matches: (object) => object instanceof net().Server,
     send: (server) => shared(TYPE.SERVER, server, internals.handleOf(server)),
     got(fd, info, _bookkeeping, ready, failed) {
-      // Not listen({ fd }): in a cluster worker that would ask the primary.
       const { Server } = net();
       const server = new Server();
       whenUsable(server, ready, failed);
-      server.listen(internals.streamHandleFrom(fd, info.kind));
+      internals.listenOn(server, internals.streamHandleFrom(fd, info.kind));
     },
   },
 

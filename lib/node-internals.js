@@ -215,6 +215,15 @@ function forgetWorkersIfNone(server) {
   if (server._workers.length === 0) server._usingWorkers = false;
 }
 
+/**
+ * Has a server listen on a handle of a TCP or unix socket (`_handle`, `_listen2`). listen() takes only one of TCP: of any other
+ * it takes the number, makes a second handle of it, and in a cluster worker asks the primary for it.
+ */
+function listenOn(server, handle) {
+  server._handle = handle;
+  server._listen2(null, -1, -1);
+}
+
 /** Whether a server was closed, though connections of it may be open (`_handle`). */
 const isClosed = (server) => server._handle === null;
 
@@ -350,6 +359,7 @@ module.exports = {
   isMainThread,
   isOfHttp,
   leaveServer,
+  listenOn,
   nativeClassOf,
   onConnectionClosed,
   readableBytes,

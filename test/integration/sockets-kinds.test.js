@@ -311,6 +311,44 @@ describe('over unix sockets', () => {
     assert.deepEqual(await exited(child), { code: 0, signal: null });
   });
 
+  for (const [where, env] of [
+    ['in a child', {}],
+    ['in a cluster worker', { NODE_UNIQUE_ID: '7' }],
+  ]) {
+    itIsBetter(`a server is the one handle on its descriptor ${where}`, async () => {
+      const child = forkFunction({ env: { ...process.env, ...env } }, () => {
+        const pipes = () =>
+          process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length;
+        let before;
+        process.on('message', (message, server) => {
+          if (message === 'look') {
+            before = pipes();
+            process.send('looked');
+            return;
+          }
+          process.send({ added: pipes() - before });
+          server.on('connection', (socket) => {
+            socket.end('child');
+            server.close();
+          });
+        });
+      });
+      const file = path.join(folder, 'socket');
+      child.send('look');
+      assert.equal(await nextMessage(child), 'looked');
+      const server = net.createServer().listen(file);
+      await once(server, 'listening');
+      child.send('server', server);
+      assert.deepEqual(await nextMessage(child), { added: 1 });
+      // What close() unlinks has another name.
+      const other = path.join(folder, 'other');
+      fs.linkSync(file, other);
+      await close(server);
+      assert.equal(await textOf(net.connect(other)), 'child');
+      await leave(child);
+    });
+  }
+
   it('a native Pipe arrives as such a handle', async () => {
     const child = forkFunction(() => {
       process.on('message', (_, handle) => {
