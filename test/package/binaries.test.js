@@ -72,8 +72,10 @@ for (const { name, arch, zig } of TARGETS) {
 
     it('needs the C library and nothing else', () => {
       const needed = readelf(file, '--dynamic').matchAll(/\(NEEDED\).*\[(.*)\]/g);
+      // Before 2.34 glibc has its threads in a library of their own.
+      const libraries = [...needed].map(([, library]) => library);
       assert.deepEqual(
-        [...needed].map(([, library]) => library),
+        libraries.filter((library) => library !== 'libpthread.so.0'),
         [isMusl ? 'libc.so' : 'libc.so.6'],
       );
     });
