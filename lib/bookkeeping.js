@@ -4,6 +4,7 @@
 // the list of the one it came from; when it is handed on, it is counted through whoever handed it on.
 
 const internals = require('./node-internals');
+const { reportThrown } = require('./report-thrown');
 const { ServerOwner, addToServer, connectionLeft } = require('./server-lists');
 const { KeptOpenList, SocketListReceive, SocketListSend } = require('./socket-list');
 
@@ -183,7 +184,7 @@ class Bookkeeping {
     return {
       key,
       moved: () => {
-        socket.removeListener('close', onClose);
+        reportThrown(() => socket.removeListener('close', onClose));
         if (isGoingBack) {
           list.leave(1);
           return;

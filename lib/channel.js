@@ -191,6 +191,7 @@ class Channel {
   /** As target._send(): without a look at `connected`. */
   send(message, sendHandle, options, callback) {
     checkMessage(message);
+    const isQuiet = Boolean(options.swallowErrors);
     const conversion = sendHandle ? loadHandles().conversionOf(sendHandle) : null;
     // A toJSON() may do anything, also to the handle: only then it is looked at.
     const parts = this.#longStrings?.bodyOf(message) ?? null;
@@ -201,14 +202,15 @@ class Channel {
     const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
     if (isText) {
       const status = this.#native.sendText(payload);
-      if (status >= 0) this.#accepted(lane, message, null, options, callback);
-      else this.#refused(status, message, options, callback);
+      if (status >= 0) this.#accepted(lane, message, null, isQuiet, callback);
+      else this.#refused(status, message, isQuiet, callback);
     } else {
       this.#sendAlone(lane, encoding, payload, {
         message,
         conversion,
         sendHandle,
         options,
+        isQuiet,
         callback,
       });
     }
@@ -226,25 +228,36 @@ class Channel {
     this.#longStrings.sentLarge();
   }
 
-  #sendAlone(lane, encoding, payload, { message, conversion, sendHandle, options, callback }) {
+  #sendAlone(lane, encoding, payload, sending) {
+    const { message, conversion, sendHandle, options, isQuiet, callback } = sending;
     const travel = conversion ? this.#travelOf(conversion, sendHandle, options) : null;
     if (travel?.isGone) {
       this.#notSent(lane, callback);
       return;
     }
-    const isWrapped = travel !== null && this.#protocol !== null;
-    const body = isWrapped
-      ? this.#protocol.wrap(message, payload, conversion.name, travel)
-      : payload;
+    const body = travel ? this.#bodyWith(travel, payload, conversion) : payload;
     if (lane === LANE.INTERNAL && this.#clusterWorker.ends(message)) this.#native.finish();
     const status = travel
       ? this.#sendWith(travel, lane, encoding, body)
       : this.#native.send(lane, encoding, body);
     if (status >= 0) {
-      this.#accepted(lane, message, travel, options, callback);
+      this.#accepted(lane, message, travel, isQuiet, callback);
       if (lane === LANE.INTERNAL) this.#clusterWorker.sent(message, sendHandle);
-    } else if (lane === LANE.USER || !this.#clusterWorker.refused(message, sendHandle)) {
-      this.#refused(status, message, options, callback);
+    } else {
+      travel?.undo?.();
+      if (lane === LANE.USER || !this.#clusterWorker.refused(message, sendHandle))
+        this.#refused(status, message, isQuiet, callback);
+    }
+  }
+
+  /** What a message with a handle looks like on the wire. */
+  #bodyWith(travel, payload, conversion) {
+    if (this.#protocol === null) return payload;
+    try {
+      return this.#protocol.wrap(payload, conversion.name, travel);
+    } catch (error) {
+      travel.undo?.();
+      throw error;
     }
   }
 
@@ -267,34 +280,32 @@ class Channel {
     else this.#emitErrorIfHeard(error);
   }
 
-  #accepted(lane, message, travel, options, callback) {
+  #accepted(lane, message, travel, isQuiet, callback) {
     const hasCallback = typeof callback === 'function';
-    if (travel) {
-      this.#sent.set(travel.token, { travel, message, lane, hasCallback });
-      travel.detach();
-    }
+    if (travel) this.#sent.set(travel.token, { travel, message, lane, hasCallback });
     this.#outbox.add(lane, callback, travel?.token);
+    travel?.detach();
     if (!hasCallback && this.#outbox.isBroken)
-      this.#complain(errors.errnoError(errors.errnoOf('EPIPE'), 'write'), message, options);
+      this.#complain(errors.errnoError(errors.errnoOf('EPIPE'), 'write'), message, isQuiet);
   }
 
-  #refused(status, message, options, callback) {
+  #refused(status, message, isQuiet, callback) {
     if (errors.isErrno(status, 'EMSGSIZE')) {
       throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
     }
-    if (options.swallowErrors) return;
+    if (isQuiet) return;
     const error = errors.isErrno(status, 'ENOBUFS')
       ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
       : errors.errnoError(status, 'write');
     if (typeof callback === 'function') nextTick(callback, error);
-    else this.#complain(error, message, options);
+    else this.#complain(error, message, isQuiet);
   }
 
   /** A message without a callback is lost. What the cluster module sends to a process that is dying is its own business, and
    * may not end this one, where nobody listens for it: it hears 'disconnect'. */
-  #complain(error, message, options) {
+  #complain(error, message, isQuiet) {
     const isToDying = error.code === 'EPIPE' && isOfCluster(message);
-    if (!options.swallowErrors && !isToDying) this.#emitErrorLater(error);
+    if (!isQuiet && !isToDying) this.#emitErrorLater(error);
   }
 
   #emitErrorLater(error) {
@@ -348,7 +359,9 @@ class Channel {
   }
 
   #onSettled(token, outcome) {
-    const { travel, message, lane, hasCallback } = this.#sent.get(token);
+    const sent = this.#sent.get(token);
+    if (sent === undefined) return;
+    const { travel, message, lane, hasCallback } = sent;
     this.#sent.delete(token);
     if (outcome === OUTCOME.TAKEN) travel.taken();
     else if (outcome === OUTCOME.CLOSED) this.#wasReset(travel, hasCallback);

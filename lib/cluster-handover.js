@@ -6,6 +6,7 @@
 // the primary gets the answer `accepted: false`, so that cluster gives the connection to another worker; when no other
 // serves that key, the connection is kept for a worker that does soon, and then closed.
 
+const { isProxy } = require('node:util').types;
 const { clearTimeout, now, setImmediate, setTimeout } = require('./primordials');
 
 const COMMAND = 'NODE_CLUSTER';
@@ -15,7 +16,17 @@ const RETRY_MS = 20;
 const services = new Map(); // key -> Set of the ClusterWorkers that serve it, from the first to the last
 const kept = new Set(); // connections that wait for a worker
 
-const isOfCluster = (message) => message?.cmd === COMMAND;
+const { getOwnPropertyDescriptor, getOwnPropertyDescriptors, getPrototypeOf, values } = Object;
+
+const isData = (descriptor) => 'value' in descriptor;
+
+/** Whether it is one of cluster's, which are plain data: what may run something of the program's when it is looked at is none. */
+function isOfCluster(message) {
+  if (message === null || typeof message !== 'object' || isProxy(message)) return false;
+  if (getOwnPropertyDescriptor(message, 'cmd')?.value !== COMMAND) return false;
+  const isPlain = getPrototypeOf(message) === Object.prototype;
+  return isPlain && values(getOwnPropertyDescriptors(message)).every(isData);
+}
 
 /** A connection on its way to a worker. */
 class Connection {

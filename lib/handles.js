@@ -5,9 +5,10 @@
 // send(object, options, bookkeeping, onWritten) gives null where there is no descriptor to send (the message then goes
 // alone), GONE where there was a connection that is no more (the message then does not go either), or what travels:
 //   { type, fd, dup, flags, key?, buffered?, dgramType?, detach(), taken(), returned() }
-// The channel calls `detach` once the message was accepted, and later `taken` or `returned` once; `returned`
-// gives the object to offer to 'undelivered'. Nothing is touched before `detach`. Where flags say WRITES_PENDING,
-// onWritten(error | null) is called when the writes that were not sent yet are through.
+// and perhaps undo(), which the channel calls when the message was not accepted. It calls `detach` once it was, and
+// later `taken` or `returned` once; `returned` gives the object to offer to 'undelivered'. Until `detach` nothing is
+// touched that undo() does not put back, and what of the program's may throw in it is kept from doing so there. Where
+// flags say WRITES_PENDING, onWritten(error | null) is called when the writes that were not sent yet are through.
 //
 // got(fd, info, bookkeeping, ready, failed) makes the object of a descriptor that is ours from then on, and calls
 // ready(object), at once or, for servers and bound sockets, when they are usable; or failed() when they will
@@ -16,7 +17,7 @@
 
 const { dgram, net } = require('./builtins');
 const { forkwireError, nodeError } = require('./errors');
-const { FLAG, keepSocket, makeSocket, moveSocket } = require('./moved-socket');
+const { FLAG, keepSocket, makeSocket, moveSocket, stopTimeout } = require('./moved-socket');
 const internals = require('./node-internals');
 const { Gate } = require('./pending-writes');
 
@@ -101,12 +102,14 @@ const table = {
     send(socket, options, bookkeeping, onWritten) {
       const fault = faultOf(socket);
       if (fault) throw forkwireError('ERR_FORKWIRE_HANDLE_STATE', fault);
+      const { keepOpen } = options;
+      const undo = keepOpen || !internals.handleOf(socket) ? noop : stopTimeout(socket);
       if (socket.destroyed) return GONE;
       const handle = internals.handleOf(socket);
       if (!handle) return null; // never connected, or sent before
       if (internals.fdOf(handle) < 0) return GONE;
-      if (!options.keepOpen) return moveSocket(socket, bookkeeping, onWritten);
-      return keepSocket(socket, handle, bookkeeping);
+      if (keepOpen) return keepSocket(socket, handle, bookkeeping);
+      return moveSocket(socket, handle, bookkeeping, onWritten, undo);
     },
     got(fd, info, bookkeeping, ready) {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;

@@ -28,6 +28,7 @@ const OF_HANDLES = [
   'moved-socket',
   'node-keys',
   'pending-writes',
+  'report-thrown',
   'server-lists',
   'socket-list',
 ];

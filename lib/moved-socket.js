@@ -5,6 +5,7 @@
 
 const { net } = require('./builtins');
 const internals = require('./node-internals');
+const { reportThrown } = require('./report-thrown');
 const { finishWrites, hasPendingWrites } = require('./pending-writes');
 
 // FW_HANDLE_SOCKET and FW_HANDLE_* of src/forkwire.h.
@@ -29,13 +30,21 @@ function makeSocket(source, allowHalfOpen, buffered) {
   return socket;
 }
 
-/** From here on the socket is an empty shell. */
+/** From here on the socket is an empty shell. Its message is on its way: nothing may stop this. */
 function emptySocket(socket, handle) {
   internals.stopReading(handle);
   internals.detachHandle(socket);
   internals.clearReadable(socket);
+  reportThrown(() => internals.releaseHttp(socket));
+}
+
+/** Takes its timeout off, which may run a method of the program's: before anything else. Gives what puts it back. */
+function stopTimeout(socket) {
+  const { timeout } = socket;
   socket.setTimeout(0);
-  internals.releaseHttp(socket);
+  return () => {
+    if (timeout > 0) socket.setTimeout(timeout);
+  };
 }
 
 /** A socket without unsent writes: its handle waits, untouched, for what becomes of it. */
@@ -81,9 +90,11 @@ function moveWriting(socket, handle, buffered, onWritten) {
   };
 }
 
-/** @param onWritten called with an error or null, where the flags say WRITES_PENDING */
-function moveSocket(socket, bookkeeping, onWritten) {
-  const handle = internals.handleOf(socket);
+/**
+ * @param onWritten called with an error or null, where the flags say WRITES_PENDING
+ * @param undo puts back what was done to the socket before, where it does not leave
+ */
+function moveSocket(socket, handle, bookkeeping, onWritten, undo) {
   const buffered = internals.readableBytes(socket); // also where readableLength is 0: half of a character
   const counting = bookkeeping.moving(socket);
   const move = hasPendingWrites(socket)
@@ -96,6 +107,7 @@ function moveSocket(socket, bookkeeping, onWritten) {
     flags: move.flags | socketFlags(socket, counting !== undefined),
     key: counting?.key,
     buffered,
+    undo,
     detach() {
       move.leave();
       counting?.moved();
@@ -133,4 +145,4 @@ function keepSocket(socket, handle, bookkeeping) {
   };
 }
 
-module.exports = { FLAG, keepSocket, makeSocket, moveSocket };
+module.exports = { FLAG, keepSocket, makeSocket, moveSocket, stopTimeout };

@@ -10,7 +10,7 @@ const { forkwireError } = require('./errors');
 const { FLAG, typeNamed } = require('./handles');
 const { keyFromWire, keyToWire } = require('./node-keys');
 const { Buffer, JSONStringify, nodeProcess } = require('./primordials');
-const { serialize } = require('./serialization');
+const { deserialize, serialize } = require('./serialization');
 
 const LANE = { USER: 0, INTERNAL: 1 };
 
@@ -56,7 +56,8 @@ const formats = {
   advanced: {
     wire: 2, // FW_WIRE_NODE_ADVANCED
     encode: serialize,
-    wrap: (fields, _payload, message) => serialize({ ...fields, msg: message }),
+    // Not the message again: its getters ran, and might do something else now.
+    wrap: (fields, payload) => serialize({ ...fields, msg: deserialize(payload) }),
   },
 };
 
@@ -90,11 +91,11 @@ class NodeProtocol {
   }
 
   /** The payload of a message with a handle. `payload` is that of the message alone. */
-  wrap(message, payload, name, travel) {
+  wrap(payload, name, travel) {
     const fields = { cmd: 'NODE_HANDLE', type: name, msg: 0 };
     if (travel.key !== undefined) fields.key = keyToWire(travel.key);
     if (travel.dgramType !== undefined) fields.dgramType = travel.dgramType;
-    return this.#format.wrap(fields, payload, message);
+    return this.#format.wrap(fields, payload);
   }
 
   /** What is to be delivered of a decoded message: { message, handle, cost, isInternal }, or null. */

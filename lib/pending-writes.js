@@ -5,6 +5,7 @@
 
 const { net } = require('./builtins');
 const internals = require('./node-internals');
+const { reportThrown } = require('./report-thrown');
 const { Buffer } = require('./primordials');
 
 const noop = () => {};
@@ -88,7 +89,7 @@ function finishWrites(socket, handle, allowHalfOpen, done) {
   const chunks = [...(gate?.takeHeld() ?? []), ...internals.takeBufferedWrites(socket)];
   const { Socket } = net();
   const writer = new Socket({ handle, allowHalfOpen, manualStart: true });
-  socket.on('error', noop); // of the write under way: a client that goes ends no process
+  reportThrown(() => socket.on('error', noop)); // of the write under way: a client that goes ends no process
   gate?.moveTo(writer);
   writers.add(writer);
   writer.once('error', done);

@@ -57,6 +57,7 @@ function advancedPayload(message) {
 }
 
 const serialize = (message) => loadAdvanced().serialize(message);
+const deserialize = (bytes) => loadAdvanced().deserialize(bytes);
 
 /** The encoding of what payloadOf() gave for a message. */
 function encodingOf(message, payload) {
@@ -181,6 +182,7 @@ module.exports = {
   isInternalPayload,
   loadAdvanced,
   nodeCodecs,
+  deserialize,
   serialize,
   encodingOf,
 };
