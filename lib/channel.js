@@ -61,6 +61,7 @@ class Channel {
   onClosed = () => {}; // nothing of it is left
   #isTelling = false; // the target's disconnect() is called, though it is not this end that ends it
   #isFinished = false;
+  #isDisconnectTold = false;
   #end = 0; // of END
   #onFinished = null;
   #endsWithClose;
@@ -434,13 +435,18 @@ class Channel {
     setProperty(target, 'connected', false);
   }
 
-  /** Flushes, then says END; delivers nothing any more. 'disconnect' follows. */
+  /**
+   * Flushes, then says END; delivers nothing any more. 'disconnect' comes with the next tick, as in stock, also where bytes
+   * are still to leave. It waits only for handles: those that are out, since 'undelivered' is before it, and those that are
+   * here.
+   */
   disconnect() {
     if (this.#isTelling) return;
     this.#inbox.dropParked();
     setProperty(this.#target, 'channel', null);
-    if (!this.#native.end()) return;
-    nextTick(() => this.#finish(END.OWN));
+    if (this.#native.end()) nextTick(() => this.#finish(END.OWN));
+    else if (this.#sent.size === 0 && !this.#inbox.hasHandles)
+      nextTick(() => this.#tellDisconnect());
   }
 
   /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. Whoever else holds its end of
@@ -486,7 +492,7 @@ class Channel {
   /** What is to be told at the end, in order. */
   #lastSteps() {
     const target = this.#target;
-    const steps = [() => this.#tellDisconnect()];
+    const steps = [() => this.#tellDisconnect()]; // nothing where it was told before
     if (this.#endsWithClose) steps.push(() => countClose(target));
     if (this.#endsWithClose && !target.pid) steps.reverse(); // stock's order where spawn failed
     if (this.#failure) steps.unshift(() => diagnostics.report(target, this.#failure));
@@ -496,6 +502,8 @@ class Channel {
 
   /** cluster's primary removes its worker in a listener of its own, and then takes back what that did not answer. */
   #tellDisconnect() {
+    if (this.#isDisconnectTold) return;
+    this.#isDisconnectTold = true;
     try {
       this.#target.emit('disconnect');
     } finally {

@@ -383,6 +383,11 @@ class Inbox {
     this.#arrivals().open(handle, ready, goOn);
   }
 
+  /** Whether handles are here that no listener has yet. */
+  get hasHandles() {
+    return this.#isWaiting || [...this.#parked, ...this.#arrived].some(({ handle }) => handle);
+  }
+
   /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */
   dropParked() {
     if (this.#nDelivering === 0) this.#parked.clear();

@@ -231,9 +231,9 @@ interface Sending<Sent, Mode extends SerializationType> {
   ): boolean;
 
   /**
-   * Ends the channel: `connected` is false at once, what `send()` accepted is flushed (up to 5 seconds without progress), then
-   * `'disconnect'` is emitted. From Node, which throws away what it had not written. A second call is an `'error'` event,
-   * ERR_IPC_DISCONNECTED.
+   * Ends the channel: `connected` is false at once, `'disconnect'` comes with the next tick, and what `send()` accepted is
+   * flushed (up to 5 seconds without progress). Where handles are on their way, `'disconnect'` comes when all of them are
+   * settled. From Node, which throws away what it had not written. A second call is an `'error'` event, ERR_IPC_DISCONNECTED.
    */
   disconnect(): void;
 

@@ -4,11 +4,13 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { setImmediate: turn } = require('node:timers/promises');
 const { exited, messagesOf, nextMessage, record } = require('../helpers/events');
-const { forkFixture, forkFunction } = require('../helpers/fork-fixture');
+const { fixture, forkFixture, forkFunction } = require('../helpers/fork-fixture');
+const { run } = require('../helpers/run');
 const { resume, stop, untilDead, untilStopped } = require('../helpers/stopped');
 const { itIsBetter } = require('../helpers/subject');
 
 const MB = 1024 * 1024;
+const REGISTER = require.resolve('../../lib/register');
 
 const ENDS = ['disconnect', 'exit', 'close'];
 
@@ -36,6 +38,16 @@ describe('disconnect()', () => {
     assert.deepEqual(order, ['returned', 'disconnect', 'tick']);
     assertEnded(child);
     await exited(child);
+  });
+
+  itIsBetter('has what comes around it in the order of stock, on both ends', async () => {
+    const start = (args) => run(process.execPath, [...args, fixture('leave-orders.js')]);
+    const [stock, ours] = await Promise.all([start([]), start(['--require', REGISTER])]);
+    assert.equal(ours.stderr, '');
+    const orders = JSON.parse(ours.stdout);
+    assert.deepEqual(orders, JSON.parse(stock.stdout));
+    assert.equal(Object.keys(orders).length, 16);
+    for (const seen of Object.values(orders)) assert.ok(seen.includes('disconnect false null'));
   });
 
   for (const where of ['in a listener', 'behind a large message']) {
@@ -120,10 +132,12 @@ describe('disconnect()', () => {
       });
     });
     const outcomes = [];
-    for (let i = 0; i < 30; i++) child.send('x'.repeat(MB), (error) => outcomes.push(error));
+    const all = new Promise((resolve) => {
+      const note = (error) => outcomes.push(error) === 30 && resolve();
+      for (let i = 0; i < 30; i++) child.send('x'.repeat(MB), note);
+    });
     child.disconnect();
-    await once(child, 'disconnect');
-    await turn();
+    await all;
     assert.deepEqual(outcomes, Array(30).fill(null));
     assert.equal((await exited(child)).code, 30);
   });
