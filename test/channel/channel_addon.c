@@ -8,7 +8,7 @@
 
 #include "forkwire.h"
 
-#define MAX_CHANNELS 64
+#define MAX_CHANNELS 1024
 #define MAX_ARGS 8
 
 typedef struct {
@@ -157,6 +157,7 @@ static napi_value open_channel(napi_env env, napi_callback_info info) {
                               .on_end = on_end,
                               .on_closed = on_closed};
   napi_get_uv_event_loop(env, &loop);
+  if (n_slots == MAX_CHANNELS) return number(env, UV_ENFILE);
   slot_t* slot = &slots[n_slots];
   memset(slot, 0, sizeof(*slot));
   int status = fw_channel_open(loop, (int)args[0], &options, &callbacks, slot, &slot->core);

@@ -1,45 +1,18 @@
 'use strict';
 
-// Builds and loads test/channel: the core's channel without lib/ and src/binding/.
+// Builds and loads test/channel: the core's channel without lib/ and src/binding/. The core is that of the addon itself.
 
-const fs = require('node:fs');
-const path = require('node:path');
 const { execFileSync } = require('node:child_process');
-const { runNodeGyp } = require('../../scripts/lib/node-gyp.js');
-
-const ROOT = path.join(__dirname, '../..');
-const STAGE = path.join(ROOT, 'build/channel-test');
-const BINARY = path.join(STAGE, 'build/Release/channel_test.node');
-const SOURCES = {
-  src: 'src',
-  'test/channel/binding.gyp': 'binding.gyp',
-  'test/channel/channel_addon.c': 'channel_addon.c',
-};
-
-/** Times are kept, so that make compiles only what changed. */
-function copySources() {
-  fs.rmSync(path.join(STAGE, 'src'), { recursive: true, force: true });
-  for (const [from, to] of Object.entries(SOURCES)) {
-    const options = { recursive: true, preserveTimestamps: true };
-    fs.cpSync(path.join(ROOT, from), path.join(STAGE, to), options);
-  }
-}
+const path = require('node:path');
+const { buildAddon } = require('./build-addon');
 
 /** The addon's functions; see test/channel/channel_addon.c. */
 function loadChannelAddon() {
-  copySources();
-  const script = path.join(ROOT, 'scripts/build.js');
-  const nodedir = execFileSync(process.execPath, [script, '--print-nodedir'], { encoding: 'utf8' });
-  const args = [
-    'configure',
-    'build',
-    `--nodedir=${nodedir.trim()}`,
-    '--loglevel=silent',
-    '--silent',
-  ];
-  const isBuilt = runNodeGyp(args, { env: process.env, execPath: process.execPath, cwd: STAGE });
-  if (!isBuilt) throw new Error('test/channel does not build');
-  return require(BINARY);
+  // What stands in build/Release may be of an earlier state of the sources.
+  const script = path.join(__dirname, '../../scripts/build.js');
+  execFileSync(process.execPath, [script], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const core = 'build/Release/forkwire_core.a';
+  return require(buildAddon('channel/channel_addon.c', 'channel-test/channel', [core]));
 }
 
 module.exports = { loadChannelAddon };

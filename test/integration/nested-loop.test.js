@@ -10,7 +10,7 @@ const { exited, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
 const { runFunction } = require('../helpers/run');
 const { isStock, itIsBetter } = require('../helpers/subject');
-const { buildTurnAddon } = require('../helpers/turn-addon');
+const { buildAddon } = require('../helpers/build-addon');
 const { onEachWire } = require('../helpers/wires');
 
 /** Notes each message { n, waitsFor }, and returns from its listener once message `waitsFor` was entered. Reports at the last. */
@@ -48,7 +48,7 @@ async function end(child) {
 let binary;
 
 before(() => {
-  binary = buildTurnAddon();
+  binary = buildAddon('turn/turn_addon.c', 'turn-test/turn');
 });
 
 onEachWire('a listener that has the loop turn', (channel) => {
