@@ -66,6 +66,7 @@ class Channel {
   #onFinished = null;
   #endsWithClose;
   #program; // that must say HELLO
+  #limits;
 
   /**
    * @param binding the addon
@@ -92,6 +93,7 @@ class Channel {
     this.#target = target;
     this.#endsWithClose = endsWithClose;
     this.#program = program;
+    this.#limits = limits;
     // Now, since a process that is short of descriptors later cannot load a file.
     if (serialization === 'advanced') loadAdvanced();
     this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
@@ -109,7 +111,7 @@ class Channel {
       interpret,
     );
     const onRoom = () => this.#onProgress();
-    this.#outbox = new Outbox(this.#native, state, onRoom);
+    this.#outbox = new Outbox(this.#native, state, onRoom, () => this.pid);
     this.control = new Control(this.#native, wire, reason);
     if (reason) diagnostics.log(`${trace} fd ${fd} on stock Node's wire: ${reason}`);
     target.on('newListener', () => this.#inbox.listenerAdded());
@@ -287,19 +289,30 @@ class Channel {
     this.#outbox.add(lane, callback, travel?.token);
     travel?.detach();
     if (!hasCallback && this.#outbox.isBroken)
-      this.#complain(errors.errnoError(errors.errnoOf('EPIPE'), 'write'), message, isQuiet);
+      this.#complain(this.#outbox.brokenPipe(), message, isQuiet);
   }
 
   #refused(status, message, isQuiet, callback) {
-    if (errors.isErrno(status, 'EMSGSIZE')) {
-      throw errors.forkwireError('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
-    }
+    const error = this.#refusal(status);
+    if (error.code === 'ERR_FORKWIRE_MESSAGE_TOO_LARGE') throw error;
     if (isQuiet) return;
-    const error = errors.isErrno(status, 'ENOBUFS')
-      ? errors.forkwireError('ERR_FORKWIRE_QUEUE_FULL')
-      : errors.errnoError(status, 'write');
     if (typeof callback === 'function') nextTick(callback, error);
     else this.#complain(error, message, isQuiet);
+  }
+
+  #refusal(status) {
+    const { maxMessageSize, maxQueueBytes } = this.#limits;
+    const size = this.#native.lastSize();
+    if (errors.isErrno(status, 'EMSGSIZE')) return this.#tooLarge({ size, maxMessageSize });
+    if (!errors.isErrno(status, 'ENOBUFS')) {
+      return errors.withPid(errors.errnoError(status, 'write'), this.pid);
+    }
+    const numbers = { size, queued: this.#outbox.queued, maxQueueBytes };
+    return this.#error('ERR_FORKWIRE_QUEUE_FULL', numbers, numbers);
+  }
+
+  #tooLarge(numbers) {
+    return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE', numbers, numbers);
   }
 
   /** A message without a callback is lost. What the cluster module sends to a process that is dying is its own business, and
@@ -338,7 +351,7 @@ class Channel {
   }
 
   #onBadMessage = (cause) => {
-    this.#failure = this.#error('ERR_FORKWIRE_BAD_MESSAGE', cause.message, cause);
+    this.#failure = this.#error('ERR_FORKWIRE_BAD_MESSAGE', cause.message, { cause });
     this.#native.rejectMessage();
   };
 
@@ -406,9 +419,13 @@ class Channel {
     diagnostics.warn(this.#error('ERR_FORKWIRE_HANDLE_LOST'));
   }
 
-  #error(code, argument, cause) {
-    const relative = this.#target === nodeProcess ? nodeProcess.ppid : this.#target.pid;
-    return errors.forkwireError(code, argument, { pid: this.peerPid || relative, cause });
+  /** The peer's; where it said no HELLO, that of the process which was started, or which started this one. */
+  get pid() {
+    return this.#peerPid || (this.#target === nodeProcess ? nodeProcess.ppid : this.#target.pid);
+  }
+
+  #error(code, argument, details) {
+    return errors.forkwireError(code, argument, { pid: this.pid, ...details });
   }
 
   #onProgress() {
@@ -469,7 +486,9 @@ class Channel {
   #violation() {
     const { rule, kind, code, offset } = this.#native.violation();
     if (rule === 'version') return this.#error('ERR_FORKWIRE_VERSION');
-    if (rule === 'too-large') return this.#error('ERR_FORKWIRE_MESSAGE_TOO_LARGE');
+    if (rule === 'too-large') {
+      return this.#tooLarge({ maxMessageSize: this.#limits.maxMessageSize });
+    }
     const name = kind === '?' ? `unknown (${code})` : kind;
     return this.#error('ERR_FORKWIRE_PROTOCOL', `${name} frame at byte ${offset}: ${rule}`);
   }

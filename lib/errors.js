@@ -14,13 +14,16 @@ const MESSAGES = {
   ERR_FORKWIRE_HANDLE_REFUSED: () =>
     'A handle that the peer sent was refused, with its message: it is not what was declared, or of a kind that is not known here',
   ERR_FORKWIRE_HANDLE_STATE: (what) => `This handle cannot be sent: ${what}`,
-  ERR_FORKWIRE_MESSAGE_TOO_LARGE: () =>
-    'The message is larger than the largest that its receiver accepts',
+  ERR_FORKWIRE_MESSAGE_TOO_LARGE: ({ size, maxMessageSize }) =>
+    size === undefined
+      ? `A message of the peer is larger than maxMessageSize, ${maxMessageSize} bytes`
+      : `The message has ${size} bytes, and maxMessageSize is ${maxMessageSize}`,
   ERR_FORKWIRE_NO_BINARY: (what) => what,
   ERR_FORKWIRE_NO_HELLO: (what) => `The child ended without a word on its native channel: ${what}`,
   ERR_FORKWIRE_PROTOCOL: (what) => `The peer broke the protocol: ${what}`,
-  ERR_FORKWIRE_QUEUE_FULL: () =>
-    'The message was not accepted: more than maxQueueBytes would wait to be written',
+  ERR_FORKWIRE_QUEUE_FULL: ({ size, queued, maxQueueBytes }) =>
+    `The message was not accepted: it has ${size} bytes, ${queued} wait to be written, and maxQueueBytes is ` +
+    `${maxQueueBytes}. Send it after 'drain'`,
   ERR_FORKWIRE_RUNTIME: (what) =>
     `${what}: forkwire needs Node 20.19 or later, and 22.12 or later above 20`,
   ERR_FORKWIRE_WRITES_LOST: () =>
@@ -73,9 +76,21 @@ function missingHello(pid, program, exitCode) {
   return forkwireError('ERR_FORKWIRE_NO_HELLO', text, { pid, program });
 }
 
-function nodeError(code) {
+/** @param pid the peer's, where it is known */
+function nodeError(code, pid) {
   const [Base, message] = NODE_MESSAGES[code];
-  return codedError(Base, code, message);
+  return withPid(codedError(Base, code, message), pid);
+}
+
+/** Says which child, or parent, an error is about. */
+function withPid(error, pid) {
+  return pid ? Object.assign(error, { pid }) : error;
+}
+
+/** Node's text, which programs may compare; the properties say what was given and what can be. @param names of that */
+function invalidHandleType(handle, names) {
+  const received = describe(handle).replace(' Received ', '');
+  return Object.assign(nodeError('ERR_INVALID_HANDLE_TYPE'), { received, accepted: names });
 }
 
 /** An error's number on this system, as libuv and the addon give it. */
@@ -148,6 +163,7 @@ module.exports = {
   forkwireError,
   invalidArgType,
   invalidArgValue,
+  invalidHandleType,
   isErrno,
   missingArg,
   missingHello,
@@ -155,4 +171,5 @@ module.exports = {
   outOfRange,
   validateBoolean,
   validateObject,
+  withPid,
 };

@@ -16,7 +16,7 @@
 // the one that sent it are pending, info.holdWrites(gate) is called first.
 
 const { dgram, net } = require('./builtins');
-const { forkwireError, nodeError } = require('./errors');
+const { forkwireError, invalidHandleType } = require('./errors');
 const { FLAG, keepSocket, makeSocket, moveSocket, stopTimeout } = require('./moved-socket');
 const internals = require('./node-internals');
 const { Gate } = require('./pending-writes');
@@ -47,8 +47,10 @@ const isTls = (socket) =>
 
 /** What the program itself did wrong, or null. */
 function faultOf(socket) {
-  if (isTls(socket)) return 'a TLSSocket has state that cannot travel';
-  if (socket.connecting) return 'the socket is still connecting';
+  if (isTls(socket))
+    return 'a TLSSocket has state that cannot travel. Terminate TLS here, or send the net.Socket before the handshake';
+  if (socket.connecting)
+    return "the socket is still connecting. Send it when it has emitted 'connect'";
   return null;
 }
 
@@ -146,7 +148,7 @@ const table = {
     isThere: () => net().BoundSocket !== undefined, // from 26 on
     matches: (object) => object instanceof net().BoundSocket,
     send(bound) {
-      if (bound.isPipe) throw nodeError('ERR_INVALID_HANDLE_TYPE');
+      if (bound.isPipe) throw refusal(bound);
       return moveBound(bound, bound.fd());
     },
     got: (fd, info, _bookkeeping, ready) =>
@@ -186,12 +188,18 @@ function conversions() {
   return all;
 }
 
+const refusal = (object) =>
+  invalidHandleType(
+    object,
+    conversions().map(({ name }) => name),
+  );
+
 /** The entry of the table for an object; throws for what cannot be sent. */
 function conversionOf(object) {
   for (const conversion of conversions()) {
     if (conversion.matches(object)) return conversion;
   }
-  throw nodeError('ERR_INVALID_HANDLE_TYPE');
+  throw refusal(object);
 }
 
 /** Makes the object for an arrived handle; throws when its type is not known here. */

@@ -4,7 +4,7 @@
 // the whole message and with an error when it will not.
 
 const { AsyncResource } = require('node:async_hooks');
-const { errnoError, errnoOf, nodeError } = require('./errors');
+const { errnoError, errnoOf, nodeError, withPid } = require('./errors');
 const { Fifo } = require('./fifo');
 const { nextTick } = require('./primordials');
 const { STATE } = require('./state');
@@ -20,6 +20,7 @@ class Outbox {
   #native;
   #state;
   #onRoom;
+  #pid;
   #sent = [0, 0]; // messages per lane
   #waiting = [new Fifo(), new Fifo()]; // per lane: { lane, number, callback, token, error, resource }
   #failed = new Map(); // token -> error, of messages dropped with their handle
@@ -30,8 +31,10 @@ class Outbox {
   /**
    * @param state Float64Array that `native` writes to
    * @param onRoom called when progress() may find that 'drain' is due
+   * @param pid () => the peer's
    */
-  constructor(native, state, onRoom) {
+  constructor(native, state, onRoom, pid) {
+    this.#pid = pid;
     this.#onRoom = onRoom;
     this.#native = native;
     this.#state = state;
@@ -52,9 +55,19 @@ class Outbox {
     return this.#state[STATE.QUEUED] >= STUCK_MARK;
   }
 
+  /** Bytes that wait to be written. */
+  get queued() {
+    return this.#state[STATE.QUEUED];
+  }
+
   /** The peer does not read any more: what is sent from now on is lost. */
   get isBroken() {
     return this.#state[STATE.BROKEN] !== 0;
+  }
+
+  /** What becomes of that. */
+  brokenPipe() {
+    return withPid(errnoError(errnoOf('EPIPE'), 'write'), this.#pid());
   }
 
   /** A message was accepted. `token` is its handle's, if it has one. */
@@ -86,7 +99,7 @@ class Outbox {
   #outcome(request) {
     if (this.#state[STATE.WRITTEN + request.lane] < request.number) {
       if (this.#isOver) return this.#isOver;
-      return this.isBroken ? errnoError(errnoOf('EPIPE'), 'write') : undefined;
+      return this.isBroken ? this.brokenPipe() : undefined;
     }
     if (request.token === undefined) return request.error;
     // Dropped messages count as written; the event that says which was dropped may still be on its way.
@@ -164,9 +177,7 @@ class Outbox {
 
   /** Nothing is written any more. `isDead`: because the peer is gone, and not by anybody's END. */
   end(isDead) {
-    this.#isOver = isDead
-      ? errnoError(errnoOf('EPIPE'), 'write')
-      : nodeError('ERR_IPC_CHANNEL_CLOSED');
+    this.#isOver = isDead ? this.brokenPipe() : nodeError('ERR_IPC_CHANNEL_CLOSED', this.#pid());
     this.progress();
   }
 }

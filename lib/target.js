@@ -29,11 +29,15 @@ const ALIAS = {
   enumerable: false,
 };
 
+const channels = new WeakMap(); // of each target
+
+const pidOfPeer = (target) => channels.get(target)?.pid;
+
 /** @param options a wrapper of _send() finds what stock gives it: an object of its own */
 function sendIfConnected(target, message, sendHandle, options, callback) {
   const given = { swallowErrors: false, ...options };
   if (target.connected) return target._send(message, sendHandle, given, callback);
-  const error = nodeError('ERR_IPC_CHANNEL_CLOSED');
+  const error = nodeError('ERR_IPC_CHANNEL_CLOSED', pidOfPeer(target));
   if (typeof callback === 'function') nextTick(callback, error);
   else nextTick(() => target.emit('error', error));
   return false;
@@ -53,7 +57,7 @@ function send(message, sendHandle, options, callback) {
 /** A peer that takes nothing any more has `connected` false, though its end may still be to come: until then this ends it. */
 function disconnect() {
   if (!this.connected && !this.channel) {
-    this.emit('error', nodeError('ERR_IPC_DISCONNECTED'));
+    this.emit('error', nodeError('ERR_IPC_DISCONNECTED', pidOfPeer(this)));
     return;
   }
   setProperty(this, 'connected', false);
@@ -62,6 +66,7 @@ function disconnect() {
 
 /** Makes `channel` the one of `target`. The properties and their order are stock's. */
 function install(target, channel) {
+  channels.set(target, channel);
   target.channel = channel.control;
   if (HAS_ALIAS) Object.defineProperty(target, '_channel', ALIAS);
   target._handleQueue = null; // here none waits in JavaScript

@@ -241,6 +241,8 @@ uint8_t* fw_channel_begin(fw_channel_t* channel, fw_lane_t lane, size_t max_size
                           const fw_handle_out_t* handle);
 int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encoding, size_t size,
                       const fw_handle_out_t* handle);
+/* Bytes of the message that `commit` was called for last, as the limits count them. */
+size_t fw_channel_last_size(const fw_channel_t* channel);
 
 /* Whether the peer said that it decodes FW_ENCODING_STRINGS, as this end does. 1 or 0. */
 int fw_channel_takes_strings(const fw_channel_t* channel);

@@ -104,6 +104,7 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::HasRef>("hasRef"),
                       InstanceMethod<&Channel::Fd>("fd"),
                       InstanceMethod<&Channel::PeerPid>("peerPid"),
+                      InstanceMethod<&Channel::LastSize>("lastSize"),
                       InstanceMethod<&Channel::Violation>("violation")},
                      environment);
 }
@@ -210,8 +211,12 @@ void Channel::Call(Method method, size_t n_args, const napi_value* args) {
   napi_value function;
   if (napi_get_reference_value(env, handler_, &handler) != napi_ok) return;
   if (napi_get_reference_value(env, methods_[method], &function) != napi_ok) return;
-  napi_make_callback(env, context_, handler, function, n_args, args, nullptr);
+  // Not with napi_make_callback(), in which Node-API catches what ticks and microtasks throw, and forgets where.
+  napi_callback_scope scope;
+  if (napi_open_callback_scope(env, handler, context_, &scope) != napi_ok) return;
+  napi_call_function(env, handler, function, n_args, args, nullptr);
   ReportException();
+  napi_close_callback_scope(env, scope);
 }
 
 // An exception that comes out of a callback of the loop is an uncaught one.
@@ -324,7 +329,7 @@ void Channel::OnBatch(void* data) {
     channel->UpdateState();
     channel->SetHolding(true);
     channel->state_data_[kInBatch] = 1;
-    if (is_direct) channel->CallDirectly(message);
+    if (is_direct) channel->Call(kEnterFreshContext, kDirectArgs, message);
     else channel->Call(kOnBatch, items->size(), items->data());
     channel->state_data_[kInBatch] = 0;
     channel->Settle();
@@ -619,6 +624,11 @@ Napi::Value Channel::HasRef(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::Fd(const Napi::CallbackInfo& info) {
   return Status(info, core_ == nullptr ? -1 : fw_channel_fd(core_));
+}
+
+Napi::Value Channel::LastSize(const Napi::CallbackInfo& info) {
+  size_t size = core_ == nullptr ? 0 : fw_channel_last_size(core_);
+  return Napi::Number::New(info.Env(), static_cast<double>(size));
 }
 
 Napi::Value Channel::PeerPid(const Napi::CallbackInfo& info) {

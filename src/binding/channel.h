@@ -47,6 +47,7 @@ private:
   Napi::Value Send(const Napi::CallbackInfo& info);
   Napi::Value SendText(const Napi::CallbackInfo& info);
   Napi::Value TakesStrings(const Napi::CallbackInfo& info);
+  Napi::Value LastSize(const Napi::CallbackInfo& info);
   Napi::Value Flush(const Napi::CallbackInfo& info);
   Napi::Value Discard(const Napi::CallbackInfo& info);
   Napi::Value RunSizes(const Napi::CallbackInfo& info);
@@ -77,7 +78,6 @@ private:
   static napi_value CallOnMessage(napi_env env, napi_callback_info info);
   static constexpr size_t kDirectArgs = 2;
   bool TakeDirect(Batch& batch, napi_value* ret_args);
-  void CallDirectly(const napi_value* args);
   void MakeDirectFunctions();
   void ReportException();
 

@@ -21,17 +21,7 @@ bool Channel::TakeDirect(Batch& batch, napi_value* ret_args) {
   return true;
 }
 
-// Enters the channel's context, in which the message's own one is made.
-void Channel::CallDirectly(const napi_value* args) {
-  napi_value handler;
-  napi_value function;
-  if (napi_get_reference_value(Env(), handler_, &handler) != napi_ok) return;
-  napi_ref enter = methods_[kEnterFreshContext];
-  if (napi_get_reference_value(Env(), enter, &function) != napi_ok) return;
-  napi_make_callback(Env(), context_, handler, function, kDirectArgs, args, nullptr);
-  ReportException();
-}
-
+// Called in the channel's context, in which the message's own one is made.
 napi_value Channel::EnterFreshContext(napi_env env, napi_callback_info info) {
   size_t n_args = kDirectArgs;
   napi_value args[kDirectArgs];

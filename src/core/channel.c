@@ -536,6 +536,7 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
                       const fw_handle_out_t* handle) {
   size_t whole = size + (handle == NULL ? 0 : FW_BLOCK_SIZE + (size_t)handle->buffered_size);
   if (channel->is_closing || channel->end_wanted) return UV_EPIPE;
+  channel->last_size = whole;
   if (fw__channel_is_too_large(channel, whole)) return UV_EMSGSIZE;
   if (is_queue_full(channel, lane, whole)) return UV_ENOBUFS;
   int status = fw__wire_commit(channel, lane, encoding, size, handle);
@@ -546,6 +547,10 @@ int fw_channel_commit(fw_channel_t* channel, fw_lane_t lane, fw_encoding_t encod
 void fw_channel_flush(fw_channel_t* channel) {
   fw__channel_write(channel);
   fw__channel_schedule(channel, 0);
+}
+
+size_t fw_channel_last_size(const fw_channel_t* channel) {
+  return channel->last_size;
 }
 
 size_t fw_channel_queued(const fw_channel_t* channel) {

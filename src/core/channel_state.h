@@ -81,6 +81,7 @@ struct fw_channel_s {
   uint32_t n_sent_this_turn; /* messages */
   uint32_t n_stream_turns;   /* in a row, with a send soon behind the last write */
   int is_blocked;            /* the kernel takes no more: wait for UV_WRITABLE */
+  size_t last_size;          /* of the message that was to be sent last */
   int is_held_up;            /* what was to be written could not leave as a whole */
   int is_broken;             /* the peer reads no more; what it wrote is still read */
   int is_synchronous;        /* the process is ending: every send is flushed at once */

@@ -9,6 +9,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
+const { descendantsOf } = require('../helpers/processes');
 const { run } = require('../helpers/run');
 const { until } = require('../helpers/until');
 const { scripts } = require('../../package.json');
@@ -50,8 +51,11 @@ async function answerOf(port) {
   return text;
 }
 
-/** A program that listens on port 1337, and answers there: started on a free port, asked, and ended. */
-async function serves(folder, file, answer) {
+/**
+ * A program that listens on port 1337, and answers there: started on a free port, asked, and ended.
+ * @param ask (port, program, said) => asks; said(text) resolves when it printed that
+ */
+async function serves(folder, file, ask) {
   const preload = path.join(folder, 'free-port.js');
   fs.writeFileSync(
     preload,
@@ -59,6 +63,7 @@ async function serves(folder, file, answer) {
      const { listen } = Server.prototype;
      Server.prototype.listen = function (port, ...args) {
        this.on('listening', () => console.log('port', this.address().port));
+       this.on('connection', () => setImmediate(() => console.log('accepted')));
        return listen.call(this, port === 1337 ? 0 : port, ...args);
      };`,
   );
@@ -67,18 +72,33 @@ async function serves(folder, file, answer) {
   program.stdout.on('data', (chunk) => {
     output += chunk;
   });
-  const [, port] = await until(() => /port (\d+)\n/.exec(output));
-  assert.equal(await answerOf(port), answer);
+  const said = (pattern) => until(() => pattern.exec(output));
+  const [, port] = await said(/port (\d+)\n/);
+  await ask(port, program, said);
   program.kill();
   await once(program, 'close');
 }
 
+/** The child that has a client's socket is killed before it takes it. */
+async function outlivesItsChild(port, program, said) {
+  const [first] = await until(() => descendantsOf(program.pid));
+  process.kill(first, 'SIGSTOP');
+  const answer = answerOf(port);
+  await said(/accepted/);
+  process.kill(first, 'SIGKILL');
+  const [, by] = /^answered by (\d+)$/.exec(await answer);
+  assert.notEqual(Number(by), first);
+}
+
 /** Programs that do not end by themselves; all others run to their end, without a word on stderr. */
-const SERVERS = { 'README.md/parent.js': 'Child handled it.' };
+const SERVERS = {
+  'README.md/parent.js': async (port) => assert.equal(await answerOf(port), 'Child handled it.'),
+  'docs/api.md/balancer.js': outlivesItsChild,
+};
 
 async function runScript({ document, file }, folder) {
-  const answer = SERVERS[`${document}/${file}`];
-  if (answer) return serves(folder, file, answer);
+  const ask = SERVERS[`${document}/${file}`];
+  if (ask) return serves(folder, file, ask);
   const { code, stderr } = await run(process.execPath, [file], { cwd: folder });
   assert.equal(stderr, '');
   assert.equal(code, 0);

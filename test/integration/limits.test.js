@@ -114,7 +114,9 @@ describe('maxMessageSize', () => {
         }
       });
     });
-    assert.throws(() => child.send('x'.repeat(1001)), TOO_LARGE); // before its HELLO
+    const numbers = { pid: child.pid, size: 1003, maxMessageSize: 1000 };
+    // Before its HELLO, and with two quotes.
+    assert.throws(() => child.send('x'.repeat(1001)), { ...TOO_LARGE, ...numbers });
     child.send('x'.repeat(499)); // 998 of them, and two quotes
     assert.equal(await nextMessage(child), 'x'.repeat(998));
     child.send('y'.repeat(998));
@@ -143,7 +145,9 @@ describe('maxMessageSize', () => {
     child.on('message', (message) => messages.push(message));
     peer.tell('message', { encoding: ENCODING.LATIN1, value: 'z'.repeat(1000) });
     peer.tell('message', { encoding: ENCODING.LATIN1, value: 'z'.repeat(1001) });
-    assert.equal((await failure(child)).code, TOO_LARGE.code);
+    const { code, maxMessageSize, message } = await failure(child);
+    assert.deepEqual([code, maxMessageSize], [TOO_LARGE.code, 1000]);
+    assert.match(message, /of the peer .* 1000 bytes/);
     assert.deepEqual(messages, ['z'.repeat(1000)]);
     await peer.leave();
   });
@@ -174,7 +178,11 @@ describe('maxQueueBytes', () => {
       const calledBack = send(child, text);
       const result = await Promise.race([calledBack, new Promise(setImmediate)]);
       if (result?.code !== FULL) continue;
-      assert.match(result.message, /maxQueueBytes/);
+      const { pid, size, queued, maxQueueBytes } = result;
+      assert.deepEqual([pid, size, maxQueueBytes], [child.pid, text.length, 300_000]);
+      assert.ok(queued <= maxQueueBytes && queued + size > maxQueueBytes);
+      const told = `it has ${size} bytes, ${queued} wait to be written, and maxQueueBytes is ${maxQueueBytes}`;
+      assert.ok(result.message.includes(`${told}. Send it after 'drain'`));
       return count;
     }
   }

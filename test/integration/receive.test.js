@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
+const { text } = require('node:stream/consumers');
 const { setImmediate: turn } = require('node:timers/promises');
 const { descriptorsOf } = require('../helpers/descriptors');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
@@ -179,6 +180,23 @@ describe('a listener that throws', () => {
     await sendAtOnce(child, ['first', { cmd: 'NODE_ONE' }, { cmd: 'NODE_TWO' }, 'last']);
     const seen = await nextMessage(child);
     assert.deepEqual(seen, ['first', 'NODE_ONE', 'uncaught', 'NODE_TWO', 'uncaught', 'last']);
+    await exited(child);
+  });
+
+  it('has the line of what its ticks throw shown, also of what is no Error', async () => {
+    const child = forkFunction({ silent: true }, () => {
+      process.on('message', () =>
+        process.nextTick(() => {
+          throw 'no Error';
+        }),
+      );
+      process.send('up');
+    });
+    await nextMessage(child);
+    await turn();
+    child.send('alone');
+    const stderr = await text(child.stderr);
+    assert.match(stderr, /^\s*evalmachine.<anonymous>:\d+\n.*throw 'no Error'/);
     await exited(child);
   });
 

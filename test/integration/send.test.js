@@ -380,6 +380,37 @@ describe('_send()', () => {
   });
 });
 
+describe('an error of a channel', () => {
+  itIsBetter('says which process the other end is, and what could have been sent', async () => {
+    const child = forkFunction(() => {
+      try {
+        process.send('x', new URL('file:///'));
+      } catch ({ received, accepted }) {
+        process.send([received, accepted.includes('net.Socket')]);
+      }
+      process.once('message', () => {
+        process.disconnect();
+        process.send('late', ({ code, pid }) => {
+          process.exitCode = code === 'ERR_IPC_CHANNEL_CLOSED' && pid === process.ppid ? 7 : 8;
+        });
+      });
+    });
+    assert.deepEqual(await nextMessage(child), ['an instance of URL', true]);
+    child.send('disconnect');
+    assert.deepEqual(await exited(child), { code: 7, signal: null });
+    assert.throws(() => child.disconnect(), { code: 'ERR_IPC_DISCONNECTED', pid: child.pid });
+
+    const killed = forkFixture('echo.js');
+    killed.send('up');
+    await nextMessage(killed);
+    killUnnoticed(killed);
+    killed.send('lost');
+    const [error] = await once(killed, 'error');
+    assert.deepEqual([error.code, error.pid], ['EPIPE', killed.pid]);
+    await exited(killed);
+  });
+});
+
 describe('process.send()', () => {
   it('follows the same rules in the child', async () => {
     const child = forkFunction(() => {
