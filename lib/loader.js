@@ -6,10 +6,10 @@
 // deployment may have replaced or removed the folder, or the process may be out of descriptors.
 
 // First of all: a bundle may have no require() at all. Its one file knows nothing of those that are found by name.
-if (typeof __filename !== 'string' || !/[\\/]loader\.js$/.test(__filename)) {
+if (typeof __filename !== 'string' || !/^\/.*\/lib\/loader\.js$/.test(__filename)) {
   const text =
     'forkwire cannot be part of a bundle, since its children load its files: make it external ' +
-    '(esbuild: --external:forkwire) and install it where the bundle runs';
+    '(esbuild: --external:forkwire) and install it where the bundle runs, see docs/bundling.md';
   throw Object.assign(new Error(text), { code: 'ERR_FORKWIRE_BUNDLED' });
 }
 

@@ -24,7 +24,7 @@ function isSingleExecutable() {
 /** Why no child of this process can load a preload, or null. */
 function hindranceOf(host) {
   if (isDisabled('native')) return 'FORKWIRE_DISABLE names it';
-  if (host.versions.electron || host.pkg || isSingleExecutable()) {
+  if (host.versions.electron || host.pkg || host.nexe || isSingleExecutable()) {
     return 'this program is no plain Node: its children ignore NODE_OPTIONS';
   }
   if (host.config?.variables?.node_without_node_options) return 'this Node ignores NODE_OPTIONS';

@@ -27,6 +27,7 @@ function install(folder, packages) {
   if (isThere && fs.existsSync(file) && fs.readFileSync(file, 'utf8') === wanted) return;
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(file, wanted);
+  if (Object.keys(packages).length === 0) return;
   const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
   const options = { cwd: folder, encoding: 'utf8', timeout: INSTALL_LIMIT };
   check(spawnSync('npm', args, options), 'npm install');
@@ -35,7 +36,7 @@ function install(folder, packages) {
 /** Runs Node, in the version that the scenario needs or else this one, under register. */
 function runNode({ node, args }, folder) {
   const prefix = node ? [path.join(ROOT, 'scripts/with-node.js'), node, '--'] : [];
-  const env = { ...process.env, CI: 'true', NO_COLOR: '1' };
+  const env = { ...process.env, CI: 'true', NO_COLOR: '1', FORKWIRE_ROOT: ROOT };
   const options = { cwd: folder, encoding: 'utf8', timeout: RUN_LIMIT, env };
   const run = (given) => spawnSync(process.execPath, [...prefix, ...given], options);
   const version = check(run(['-p', 'process.version']), 'node').trim();

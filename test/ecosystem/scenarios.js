@@ -40,6 +40,20 @@ const SCENARIOS = {
     expected: PASSED,
   },
   throng: { packages: { throng: '5.0.0' }, args: ['scenarios/throng.js'], expected: PASSED },
+  bundlers: {
+    packages: {
+      '@rollup/plugin-commonjs': '29.0.3',
+      '@rollup/plugin-node-resolve': '16.0.3',
+      '@vercel/ncc': '0.45.0',
+      esbuild: '0.28.2',
+      postject: '1.0.0-alpha.6',
+      rollup: '4.68.8',
+      webpack: '5.113.0',
+    },
+    args: ['scenarios/bundlers.js'],
+    expected: PASSED,
+  },
+  'read-only': { packages: {}, args: ['scenarios/read-only.js'], expected: PASSED },
   mocha: {
     packages: { mocha: '12.0.3' },
     args: [

@@ -22,6 +22,7 @@ const BESIDE = [
   'SECURITY.md',
   'binding.gyp',
   'docs/api.md',
+  'docs/bundling.md',
   'package.json',
   'scripts/build.js',
   'scripts/lib/headers.js',
