@@ -463,7 +463,10 @@ class Channel {
     setProperty(this.#target, 'channel', null);
     if (this.#native.end()) nextTick(() => this.#finish(END.OWN));
     else if (this.#sent.size === 0 && !this.#inbox.hasHandles)
-      nextTick(() => this.#tellDisconnect());
+      nextTick(() => {
+        this.#stopCounting();
+        this.#tellDisconnect();
+      });
   }
 
   /** The peer's process is known to be dead: delivers what it sent, then ends and calls back. Whoever else holds its end of
@@ -502,10 +505,15 @@ class Channel {
     setProperty(target, 'connected', false);
     setProperty(target, 'channel', null);
     this.#inbox.end(end === END.OWN);
-    this.#polls?.end();
-    this.#madeTraffic?.bookkeeping.end();
+    this.#stopCounting();
     this.#outbox.end(end === END.DIED || end === END.VIOLATION);
     this.#runSteps(this.#lastSteps());
+  }
+
+  /** What the peer holds counts for nothing any more: nobody is told of it. */
+  #stopCounting() {
+    this.#polls?.end();
+    this.#madeTraffic?.bookkeeping.end();
   }
 
   /** What is to be told at the end, in order. */
