@@ -32,6 +32,11 @@ const END = { OWN: 1, PEER: 2, DIED: 3, VIOLATION: 4 };
 /** Characters of a JSON text that may hold strings which are better sent beside it. */
 const LARGE_TEXT = 262_144;
 
+/** The least length that a frame seems to have where text stands in its place: no frame is so long. */
+const TEXT_FROM = 0x20000000;
+const TEXT_HINT =
+  "It looks like text: a program that uses channel.fd itself needs { channel: 'node' }";
+
 let loadedHandles;
 
 /** What handles need: most channels carry none. The file was read before: see spawn.js and loader.js. */
@@ -487,13 +492,15 @@ class Channel {
   }
 
   #violation() {
-    const { rule, kind, code, offset } = this.#native.violation();
+    const { rule, kind, code, offset, detail } = this.#native.violation();
     if (rule === 'version') return this.#error('ERR_FORKWIRE_VERSION');
     if (rule === 'too-large') {
       return this.#tooLarge({ maxMessageSize: this.#limits.maxMessageSize });
     }
     const name = kind === '?' ? `unknown (${code})` : kind;
-    return this.#error('ERR_FORKWIRE_PROTOCOL', `${name} frame at byte ${offset}: ${rule}`);
+    const details = kind === '?' && detail >= TEXT_FROM ? { hint: TEXT_HINT } : {};
+    const what = `${name} frame at byte ${offset}: ${rule}`;
+    return this.#error('ERR_FORKWIRE_PROTOCOL', what, details);
   }
 
   #finish(end) {

@@ -12,7 +12,8 @@ const isTracing = log.enabled;
 
 /** An error that nobody listens for is a warning: nothing of ours ends the process. */
 function warn(error) {
-  nodeProcess.emitWarning(error.message, { type: 'ForkwireWarning', code: error.code, detail: '' });
+  const { code, hint: detail = '' } = error;
+  nodeProcess.emitWarning(error.message, { type: 'ForkwireWarning', code, detail });
 }
 
 /** An error of ours that no call of the user's caused: an 'error' event if somebody listens. */

@@ -9,7 +9,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { exited } = require('../helpers/events');
+const { exited, messagesOf } = require('../helpers/events');
 const { fixture, forkFunction } = require('../helpers/fork-fixture');
 const { functionArgs, run } = require('../helpers/run');
 const { fork, isStock } = require('../helpers/subject');
@@ -389,6 +389,30 @@ const ECHO = fixture('echo.js');
       };
       const args = [...helpers(), '--require', path.join(to, 'lib/register.js')];
       assert.deepEqual(await outputOf(args, body, { echo: ECHO }), Array(8).fill('native hello'));
+    });
+
+    it('lets a program write to its channel, and hand it on, where that is stock Node', async () => {
+      const body = () => {
+        const { spawn } = require('node:child_process');
+        const { fd } = process.channel;
+        require('node:fs').writeSync(fd, '"written"\n');
+        const args = ['-e', `process.send('handed on', () => process.disconnect())`];
+        const env = { ...process.env, NODE_CHANNEL_FD: '3' };
+        spawn(process.execPath, args, { stdio: ['inherit', 'inherit', 'inherit', fd], env });
+      };
+      const child = forkFunction({ channel: 'node' }, body);
+      assert.deepEqual(await messagesOf(child, 2), ['written', 'handed on']);
+      assert.equal((await exited(child)).code, 0);
+
+      // What comes of it on the native wire.
+      const native = forkFunction(() => {
+        require('node:fs').writeSync(process.channel.fd, '"written"\n');
+        process.on('message', () => {});
+      });
+      const [error] = await once(native, 'error');
+      assert.equal(error.code, 'ERR_FORKWIRE_PROTOCOL');
+      assert.match(error.hint, /channel: 'node'/);
+      await exited(native);
     });
 
     it('leaves the native wire out where FORKWIRE_DISABLE says so', async () => {
