@@ -152,7 +152,9 @@ class Channel {
     const canAnswer = () => this.#target.connected && !this.#outbox.isStuck;
     this.#polls = new NodePolls(send, canAsk, canAnswer);
     const received = (key) => this.#madeTraffic?.bookkeeping.received(key);
-    this.#protocol = new NodeProtocol(this.#native, serialization, this.#polls, received);
+    this.#protocol = new NodeProtocol(this.#native, serialization, this.#polls, received, () =>
+      this.#onLost(),
+    );
   }
 
   /** What the addon calls, in the async context in which the channel was made. */

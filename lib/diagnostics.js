@@ -11,9 +11,10 @@ const log = util.debuglog('forkwire');
 const isTracing = log.enabled;
 
 /** An error that nobody listens for is a warning: nothing of ours ends the process. */
-function warn(error) {
-  const { code, hint: detail = '' } = error;
-  nodeProcess.emitWarning(error.message, { type: 'ForkwireWarning', code, detail });
+function warn({ message, code, pid, hint: detail = '' }) {
+  const warning = new Error(message);
+  warning.name = 'ForkwireWarning';
+  nodeProcess.emitWarning(Object.assign(warning, { code, detail }, pid > 0 && { pid }));
 }
 
 /** An error of ours that no call of the user's caused: an 'error' event if somebody listens. */

@@ -10,7 +10,7 @@ const MESSAGES = {
   ERR_FORKWIRE_EMPTY_MESSAGE: () => 'The message cannot be sent: its toJSON() returned undefined',
   ERR_FORKWIRE_HANDLE_CLOSED: () => 'The connection was closed before it could be sent',
   ERR_FORKWIRE_HANDLE_LOST: () =>
-    'A message was dropped: its handle did not arrive and its sender is gone',
+    'A message was dropped: its handle did not arrive, and is not sent again',
   ERR_FORKWIRE_HANDLE_REFUSED: () =>
     'A handle that the peer sent was refused, with its message: it is not what was declared, or of a kind that is not known here',
   ERR_FORKWIRE_HANDLE_STATE: (what) => `This handle cannot be sent: ${what}`,

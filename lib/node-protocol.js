@@ -6,7 +6,7 @@
 
 const { isInternal } = require('./messages');
 const { warn } = require('./diagnostics');
-const { forkwireError } = require('./errors');
+const { forkwireError, isErrno } = require('./errors');
 const { FLAG, typeNamed } = require('./handles');
 const { keyFromWire, keyToWire } = require('./node-keys');
 const { Buffer, JSONStringify, nodeProcess } = require('./primordials');
@@ -76,18 +76,21 @@ class NodeProtocol {
   #format;
   #polls;
   #received;
+  #onLost;
 
   /**
    * @param native the addon's channel
    * @param serialization 'json' or 'advanced'
    * @param polls NodePolls: the questions that this end asks
    * @param received (key) => the SocketListReceive of that key, or undefined
+   * @param onLost called when a handle cannot be had, and its message is dropped
    */
-  constructor(native, serialization, polls, received) {
+  constructor(native, serialization, polls, received, onLost) {
     this.#native = native;
     this.#format = formats[serialization];
     this.#polls = polls;
     this.#received = received;
+    this.#onLost = onLost;
   }
 
   /** The payload of a message with a handle. `payload` is that of the message alone. */
@@ -127,6 +130,7 @@ class NodeProtocol {
     const lane = isInternal(msg) ? LANE.INTERNAL : LANE.USER;
     const id = this.#native.claim(lane, handle?.id ?? 0, typeOf(inner));
     if (id === 0) warn(forkwireError('ERR_FORKWIRE_HANDLE_REFUSED'));
+    else if (isErrno(id, 'EACCES')) this.#onLost();
     if (id <= 0) return null;
     const info = { id, type: typeOf(inner), flags: 0 };
     if (typeof key === 'string' && key !== '') {

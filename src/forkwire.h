@@ -276,7 +276,7 @@ int fw_channel_refuse(fw_channel_t* channel, uint64_t id, fw_refused_reason_t re
 /* Node's wire: the message that on_message reported with handle id `id`, or without one (0), turned out to carry a
  * handle of this fw_handle_type_t (0: unknown). To be called before on_batch returns. Answers the peer. The id of
  * the handle for fw_channel_adopt(), 0 when it was refused, UV_ENOENT when it did not come and will be sent
- * again, UV_EPROTO when the peer did not wait for an answer before. */
+ * again, UV_EACCES when the system does not let this process have it, which its sender cannot be told, UV_EPROTO when the peer did not wait for an answer before. */
 int64_t fw_channel_claim(fw_channel_t* channel, fw_lane_t lane, uint64_t id, uint8_t type);
 /* Node's wire: a message said that a handle of ours reached the peer, or did not. Ignored when nothing is to be
  * acknowledged. */

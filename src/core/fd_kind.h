@@ -10,6 +10,7 @@
 
 /* In place of a descriptor: the system does not let this process have it, however many are free. */
 #define FW_FD_BARRED (-2)
+#define FW_BARRED_MAX 3 /* times that it is asked for */
 
 typedef struct fw_fd_info_s {
   uint64_t inode;

@@ -5,8 +5,6 @@
 
 #include "fd_kind.h"
 
-#define MAX_TRIES 3 /* of a descriptor that this process is not let have */
-
 const char* fw_state_name(fw_handle_state_t state) {
   static const char* const names[] = {"QUEUED",   "SENT",    "LANDED",  "TAKEN",
                                       "RETURNED", "MISSING", "ADOPTED", "REFUSED"};
@@ -441,7 +439,7 @@ const char* fw_ledger_fill(fw_ledger_t* ledger, uint64_t id, uint64_t inode, int
   }
   entry->asked = 0;
   if (*fd < 0) {
-    if (*fd == FW_FD_BARRED && ++entry->n_barred == MAX_TRIES)
+    if (*fd == FW_FD_BARRED && ++entry->n_barred == FW_BARRED_MAX)
       fw_ledger_refuse(ledger, id, FW_REFUSED_BARRED);
     *fd = -1;
     return NULL;

@@ -120,7 +120,8 @@ int fw_node_reader_received(fw_node_reader_t* reader, size_t size, fw_fd_set_t* 
 int fw_node_reader_claim(fw_node_reader_t* reader, uint64_t id, int* ret_is_cut) {
   fw_node_fds_t* fds = id == OLD ? &reader->old : &reader->recent;
   *ret_is_cut = fds->set.present && fds->set.truncated && fds->set.next == fds->set.count;
-  if (!fds->set.present || fds->set.next == fds->set.count) return -1;
+  if (!fds->set.present || fds->set.next == fds->set.count)
+    return *ret_is_cut && fds->set.has_room ? FW_FD_BARRED : -1;
   return fds->set.fds[fds->set.next++];
 }
 

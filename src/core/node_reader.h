@@ -56,7 +56,8 @@ size_t fw_node_reader_prepare(fw_node_reader_t* reader, struct iovec iov[2]);
  * complete. 0, UV_EPROTO (reader->violation says why). After a set the owner reports the batch before it
  * reads on. */
 int fw_node_reader_received(fw_node_reader_t* reader, size_t size, fw_fd_set_t* set);
-/* The descriptor of the message with that handle id: it, or -1. *ret_is_cut: the kernel had none free for it. */
+/* The descriptor of the message with that handle id: it, or -1; FW_FD_BARRED when the kernel did not give it to this
+ * process though another was free. *ret_is_cut: it was sent, and the kernel dropped it. */
 int fw_node_reader_claim(fw_node_reader_t* reader, uint64_t id, int* ret_is_cut);
 /* The messages reported so far were looked at: descriptors that no message can own any more are closed. */
 void fw_node_reader_settle(fw_node_reader_t* reader);

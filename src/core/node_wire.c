@@ -98,6 +98,14 @@ static void owe_nack(fw_channel_t* channel, int is_cut) {
   fw__channel_update_poll(channel);
 }
 
+/* This process is not let have it, however often it is sent: what is behind it goes on. This wire cannot say so. */
+static int is_barred_for_good(fw_node_wire_t* wire, int fd) {
+  wire->n_barred = fd == FW_FD_BARRED ? wire->n_barred + 1 : 0;
+  if (wire->n_barred < FW_BARRED_MAX) return 0;
+  wire->n_barred = 0;
+  return 1;
+}
+
 int64_t fw_channel_claim(fw_channel_t* channel, fw_lane_t lane, uint64_t id, uint8_t type) {
   fw_node_wire_t* wire = channel->node;
   int is_cut = 0;
@@ -108,6 +116,10 @@ int64_t fw_channel_claim(fw_channel_t* channel, fw_lane_t lane, uint64_t id, uin
     return UV_EPROTO;
   }
   int fd = id == 0 ? -1 : fw_node_reader_claim(&wire->reader, id, &is_cut);
+  if (is_barred_for_good(wire, fd)) {
+    wire->owes_ack = 1;
+    return UV_EACCES;
+  }
   if (fd < 0) {
     owe_nack(channel, is_cut);
     return UV_ENOENT;

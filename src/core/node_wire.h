@@ -17,6 +17,7 @@ typedef struct fw_node_wire_s {
   int owes_nack;
   uint64_t nack_at; /* when to look for a free descriptor, or 0 */
   uint32_t nack_ms;
+  uint32_t n_barred; /* times that it did not come though a descriptor was free */
 
   /* Ours. */
   uint64_t resend_at; /* or 0 */

@@ -187,6 +187,11 @@ static void says_when_the_kernel_had_no_descriptor_free(void) {
   receive_with(&reader, "handle\n", 7, &set);
   CHECK_EQUAL(fw_node_reader_claim(&reader, ids[0], &is_cut), -1);
   CHECK(is_cut);
+  fw_fd_set_init(&set);
+  set.present = set.truncated = set.has_room = 1;
+  receive_with(&reader, "handle\n", 7, &set);
+  CHECK_EQUAL(fw_node_reader_claim(&reader, ids[1], &is_cut), FW_FD_BARRED);
+  CHECK(is_cut);
   fw_node_reader_free(&reader);
 }
 

@@ -12,6 +12,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { exited } = require('../helpers/events');
 const { fixture, forkFunction } = require('../helpers/fork-fixture');
+const { run } = require('../helpers/run');
 const { until } = require('../helpers/until');
 
 describe('a descriptor that may not be received', () => {
@@ -62,4 +63,21 @@ describe('a descriptor that may not be received', () => {
     assert.deepEqual(await exited(child), { code: 0, signal: null });
     for (const server of servers) server.close();
   });
+
+  for (const role of ['parent', 'child']) {
+    it(`is dropped with a warning on stock's wire, and what is behind it arrives, in a ${role}`, async () => {
+      const env = { ...process.env, ...(role === 'parent' && { LD_PRELOAD: library }) };
+      const args = [fixture('barred.js'), role, library];
+      const { code, stdout, stderr } = await run(process.execPath, args, { env });
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(JSON.parse(stdout), {
+        messages: [
+          [0, true],
+          [2, true],
+          ['behind', false],
+        ],
+        warnings: [['ERR_FORKWIRE_HANDLE_LOST', true]],
+      });
+    });
+  }
 });
