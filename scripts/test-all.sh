@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that can be tested on this machine: all of .ci/run's tests, the whole suite on each supported Node with the
-# same binary, and a longer fuzz. FUZZ_SECONDS (600 by default) sets its length.
+# Everything that can be tested on this machine: all of .ci/run's tests, the long form of the whole suite on each supported
+# Node with the same binary, and a longer fuzz. FUZZ_SECONDS (600 by default) sets its length.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 source scripts/lib/steps.sh
@@ -16,7 +16,7 @@ step 'emulator' install_emulator
 step 'build' node scripts/build.js
 step 'core' node scripts/test-core.js
 for version in 20 22 24 26; do
-  step "tests on Node $version" timeout 900 node scripts/with-node.js "$version" -- \
+  FORKWIRE_TEST_LONG=1 step "tests on Node $version" timeout 1500 node scripts/with-node.js "$version" -- \
     scripts/test.js unit integration hostile
 done
 FORKWIRE_TEST_LONG=1 FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' \

@@ -10,6 +10,6 @@ features=("$@")
 
 for feature in "${features[@]}"; do
   step "tests without $feature" env FORKWIRE_DISABLE="$feature" \
-    timeout 900 node scripts/test.js integration
+    FORKWIRE_TEST_LONG=1 timeout 1500 node scripts/test.js integration
 done
 finish

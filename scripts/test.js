@@ -3,8 +3,8 @@
 // Runs tests, several files at a time: node scripts/test.js [--jobs N] what... [-- options of mocha]
 // `what` is a folder of test/ (unit, integration, ...), a file, or `core`, which is scripts/test-core.js.
 //
-// Each file has a mocha process of its own, as `npx mocha file` has, so that no file can disturb another one and each
-// process has to end by itself. The files of test/unit are short and share one.
+// Files share mocha processes, since the start of one takes as long as many a file: each leaves nothing behind for the next
+// one (test/helpers/hooks.js), and each process has to end by itself. Those that would disturb others have one of their own.
 
 const fs = require('node:fs');
 const os = require('node:os');
@@ -12,7 +12,13 @@ const path = require('node:path');
 const { ROOT, killAllAtSignals, runMocha, runToEnd, testFilesIn } = require('./lib/mocha.js');
 const { BuildError, runMain } = require('./lib/say.js');
 
-const SHARED = ['unit'];
+// They change or measure the process that they run in.
+const ALONE = ['globals', 'memory', 'received-memory'].map(
+  (name) => `test/integration/${name}.test.js`,
+);
+
+// For each of those that run at once: few enough to save starts, and enough for all to end at about the same time.
+const PROCESSES_PER_JOB = 4;
 
 // Many tests wait for a moment, during which the processor is free for others.
 const JOBS_PER_CORE = 2;
@@ -47,20 +53,44 @@ async function runCore() {
   };
 }
 
-function jobOf(files, title, mochaArgs) {
-  const sizes = files.map((file) => fs.statSync(path.join(ROOT, file)).size);
-  const weight = sizes.reduce((sum, size) => sum + size, 0);
-  return { title, weight, run: () => runMocha(files, mochaArgs) };
-}
+const weightOf = (file) => fs.statSync(path.join(ROOT, file)).size;
 
-function jobsOf(what, mochaArgs) {
-  if (what === 'core') return [{ title: 'core', weight: Infinity, run: runCore }];
-  if (what.endsWith('.js')) return [jobOf([what], what, mochaArgs)];
+/** The files that `what` stands for. */
+function filesOf(what) {
+  if (what.endsWith('.js')) return [what];
   const folder = path.join('test', what);
   if (!fs.existsSync(path.join(ROOT, folder))) throw new BuildError(`there is no ${folder}`);
-  const files = testFilesIn(folder);
-  if (SHARED.includes(what)) return [jobOf(files, folder, mochaArgs)];
-  return files.map((file) => jobOf([file], file, mochaArgs));
+  return testFilesIn(folder);
+}
+
+/** At most `count` groups of about the same weight, and one for each file that is to be alone. */
+function groupsOf(files, count) {
+  const groups = files.filter((file) => ALONE.includes(file)).map((file) => [file]);
+  const shared = files.filter((file) => !ALONE.includes(file));
+  const heaviestFirst = shared.toSorted((a, b) => weightOf(b) - weightOf(a));
+  const bins = Array.from({ length: count }, () => ({ weight: 0, files: [] }));
+  for (const file of heaviestFirst) {
+    const bin = bins.reduce((least, each) => (each.weight < least.weight ? each : least));
+    bin.files.push(file);
+    bin.weight += weightOf(file);
+  }
+  return [...groups, ...bins.map((bin) => bin.files)].filter((group) => group.length > 0);
+}
+
+function titleOf(files) {
+  const names = files.map((file) => file.replace(/^test\//, '').replace(/\.test\.js$/, ''));
+  return names.join(', ');
+}
+
+function jobsOf({ what, jobs, mocha }) {
+  const core = { title: 'core', weight: Infinity, run: runCore };
+  const files = what.filter((each) => each !== 'core').flatMap(filesOf);
+  const others = groupsOf(files, jobs * PROCESSES_PER_JOB).map((group) => ({
+    title: titleOf(group),
+    weight: group.reduce((sum, file) => sum + weightOf(file), 0),
+    run: () => runMocha(group, mocha),
+  }));
+  return what.includes('core') ? [core, ...others] : others;
 }
 
 function report({ title }, { ok, ms, passing, pending, failing, summary }) {
@@ -90,12 +120,9 @@ async function runAll(jobs, atOnce) {
 
 async function main() {
   killAllAtSignals();
-  const { jobs, what, mocha } = parse(process.argv.slice(2));
+  const options = parse(process.argv.slice(2));
   const startedAt = performance.now();
-  const results = await runAll(
-    what.flatMap((each) => jobsOf(each, mocha)),
-    jobs,
-  );
+  const results = await runAll(jobsOf(options), options.jobs);
   const sum = (name) => results.reduce((total, result) => total + result[name], 0);
   const failed = results.filter(({ ok }) => !ok);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);

@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
 const { runFunction } = require('../helpers/run');
+const { some } = require('../helpers/scale');
 const { sleep, untilDead } = require('../helpers/stopped');
 const { isStock } = require('../helpers/subject');
 
@@ -37,10 +38,11 @@ const WAYS = {
   });
 
   it('arrives: 50 MB in one message and in fifty', async () => {
-    for (const [count, size] of [
+    const all = [
       [1, 50 * MB],
       [50, MB],
-    ]) {
+    ];
+    for (const [count, size] of some(all, -1)) {
       const child = forkFunction({ ...PATIENT, with: [count, size] }, (number, length) => {
         for (let i = 0; i < number; i++) process.send('x'.repeat(length));
         process.exit(3);
@@ -81,7 +83,7 @@ const WAYS = {
     assert.equal(stdout, `${4 * MB}\n`.repeat(4));
   });
 
-  for (const [how, end] of Object.entries(WAYS)) {
+  for (const [how, end] of some(Object.entries(WAYS), 1, -2, -1)) {
     it(`arrives when the end is ${how}`, async () => {
       const child = forkFunction({ ...PATIENT, with: [end.toString(), 3 * MB] }, (source, size) => {
         for (let i = 0; i < 5000; i++) process.send(i);
@@ -175,11 +177,12 @@ const WAYS = {
     assert.equal(code, 0);
   });
 
-  for (const [exitFlush, least] of [
+  const times = [
     [undefined, 450],
     [{ stall: 1200 }, 1150],
     [{ total: 100 }, 80],
-  ]) {
+  ];
+  for (const [exitFlush, least] of some(times, 0, 2)) {
     const limits = exitFlush ? JSON.stringify(exitFlush) : 'the default';
     it(`holds the process as long as it may when nobody reads: ${limits}`, async () => {
       const child = forkFunction({ exitFlush, with: [40 * MB] }, (size) => {

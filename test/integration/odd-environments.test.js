@@ -12,6 +12,7 @@ const path = require('node:path');
 const { exited, messagesOf } = require('../helpers/events');
 const { fixture, forkFunction } = require('../helpers/fork-fixture');
 const { functionArgs, run } = require('../helpers/run');
+const { isLong, itInLong } = require('../helpers/scale');
 const { fork, isStock } = require('../helpers/subject');
 
 const ROOT = path.join(__dirname, '../..');
@@ -220,7 +221,7 @@ const ECHO = fixture('echo.js');
       child.disconnect();
     };
 
-    for (const [how, change] of Object.entries(ways)) {
+    for (const [index, [how, change]] of Object.entries(ways).entries()) {
       const ofChange = (to) => {
         const file = path.join(folder, 'change.js');
         const text = `const fs = require('node:fs'); const path = require('node:path');
@@ -229,7 +230,7 @@ const ECHO = fixture('echo.js');
         return ['--require', file];
       };
 
-      it(`${how}, fork() uses stock Node's wire`, async () => {
+      (index % 2 === 0 ? itInLong : it)(`${how}, fork() uses stock Node's wire`, async () => {
         const to = install();
         const given = { index: path.join(to, 'lib/index.js'), echo: echoAll() };
         const lines = await outputOf([...helpers(), ...ofChange(to)], forkTwice, given);
@@ -237,23 +238,27 @@ const ECHO = fixture('echo.js');
         assert.equal(lines[1], '2 true');
       });
 
-      it(`${how}, programs under register go on, those that never forked as well`, async () => {
-        for (const isFirst of [true, false]) {
-          const to = install();
-          const given = { index: 'node:child_process', echo: echoAll(), isFirst };
-          const register = path.join(to, 'lib/register.js');
-          const args = [...helpers(), ...ofChange(to), '--require', register];
-          const { stdout, stderr } = await run(
-            process.execPath,
-            [...args, ...functionArgs(forkTwice, [given])],
-            { env: { ...process.env, FORKWIRE_BINARY: '' } },
-          );
-          const lines = stdout.trimEnd().split('\n');
-          if (isFirst) assert.equal(lines.shift(), 'native hello');
-          assert.match(lines[0], /^(node|undefined) hello ./, stderr);
-          assert.equal(lines[1], '2 true', stderr);
-        }
-      });
+      const itUnder = index % 2 === 0 ? it : itInLong;
+      itUnder(
+        `${how}, programs under register go on, those that never forked as well`,
+        async () => {
+          for (const isFirst of [true, false]) {
+            const to = install();
+            const given = { index: 'node:child_process', echo: echoAll(), isFirst };
+            const register = path.join(to, 'lib/register.js');
+            const args = [...helpers(), ...ofChange(to), '--require', register];
+            const { stdout, stderr } = await run(
+              process.execPath,
+              [...args, ...functionArgs(forkTwice, [given])],
+              { env: { ...process.env, FORKWIRE_BINARY: '' } },
+            );
+            const lines = stdout.trimEnd().split('\n');
+            if (isFirst) assert.equal(lines.shift(), 'native hello');
+            assert.match(lines[0], /^(node|undefined) hello ./, stderr);
+            assert.equal(lines[1], '2 true', stderr);
+          }
+        },
+      );
     }
 
     it('cannot be read by the user that a process became', async function () {
@@ -356,13 +361,14 @@ const ECHO = fixture('echo.js');
       ['-r', './node_modules/forkwire/lib/register'],
       ['--import', 'forkwire/register'],
     ]) {
-      it(`named by ${option} ${name} reaches children in other folders`, async () => {
+      const itNamed = option === '-r' ? itInLong : it;
+      itNamed(`named by ${option} ${name} reaches children in other folders`, async () => {
         install();
         const args = [...helpers(), option, name];
         const given = { echo: ECHO };
         const expected = ['native hello', 'native hello', 'true'];
         assert.deepEqual(await outputOf(args, elsewhere, given, { cwd: folder }), expected);
-        if (option === '-r') return;
+        if (option === '-r' || !isLong) return;
         const joined = [...helpers(), `${option}=${name}`];
         assert.deepEqual(await outputOf(joined, elsewhere, given, { cwd: folder }), expected);
         const env = { NODE_OPTIONS: `--no-warnings ${option} ${name}` };
@@ -382,10 +388,12 @@ const ECHO = fixture('echo.js');
           { channel: 'node' },
         ];
         const stdio = ['ignore', 'inherit', 'inherit', 'ipc'];
-        for (const options of all) {
-          await globalThis.converse(fork(echo, [], options));
-          await globalThis.converse(spawn(process.execPath, [echo], { ...options, stdio }));
-        }
+        await Promise.all(
+          all.flatMap((options) => [
+            globalThis.converse(fork(echo, [], options)),
+            globalThis.converse(spawn(process.execPath, [echo], { ...options, stdio })),
+          ]),
+        );
       };
       const args = [...helpers(), '--require', path.join(to, 'lib/register.js')];
       assert.deepEqual(await outputOf(args, body, { echo: ECHO }), Array(8).fill('native hello'));

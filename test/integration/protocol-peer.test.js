@@ -8,6 +8,7 @@ const v8 = require('node:v8');
 const { forkRawPeer, startRawParent } = require('../fixtures/protocol-peer');
 const { isDisabled } = require('../../lib/features');
 const { functionArgs } = require('../helpers/run');
+const { itInTurn } = require('../helpers/scale');
 const { itWith } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -65,8 +66,10 @@ async function textOf(stream) {
   return text;
 }
 
-for (const { name, open } of ROLES) {
+for (const [index, { name, open }] of ROLES.entries()) {
   describe(`${name} and a raw peer`, () => {
+    const it = itInTurn(index, ROLES.length);
+
     it('both say HELLO first and do not wait for it', async () => {
       const peer = open(echo, { args: ['--quiet'] });
       const hello = await peer.sees('HELLO');

@@ -11,6 +11,7 @@ const { fork } = require('../..');
 const { QUICK, RawPeer, python } = require('../fixtures/protocol-peer');
 const { load } = require('../recorded/end');
 const { END, PRELOAD, V1, logEvents } = require('../recorded/record');
+const { isLong } = require('../helpers/scale');
 
 const REPLAY = path.join(__dirname, '../recorded/replay.py');
 const stdio = ['pipe', 'pipe', 'inherit'];
@@ -55,7 +56,13 @@ function byEvent(lines) {
 }
 
 describe('what was recorded of version 1', () => {
-  for (const name of fs.readdirSync(V1)) {
+  const all = fs.readdirSync(V1);
+  const subjects = [...new Set(all.map((name) => name.split('.')[0]))];
+  // In the short form of each subject what one of both sides said, in turn.
+  const chosen = subjects.map((subject, index) =>
+    all.filter((name) => name.startsWith(`${subject}.`)).at(index % 2 === 0 ? 0 : -1),
+  );
+  for (const name of isLong ? all : chosen) {
     const file = path.join(V1, name);
     const recording = JSON.parse(fs.readFileSync(file, 'utf8'));
     const { about, from, expect, clients = [] } = recording;

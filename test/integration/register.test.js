@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { fixture } = require('../helpers/fork-fixture');
 const { functionArgs, run, runFunction } = require('../helpers/run');
+const { itInLong, some } = require('../helpers/scale');
 const { isStock } = require('../helpers/subject');
 
 const ROOT = path.join(__dirname, '../..');
@@ -61,7 +62,7 @@ function copyTo(folder, change = (_name, text) => text) {
       'as a first line of the program': [[PROTOCOLS, REGISTER]],
       'given twice': [['--require', REGISTER, '--import', REGISTER, PROTOCOLS, REGISTER]],
     };
-    for (const [way, args] of Object.entries(ways)) {
+    for (const [way, args] of some(Object.entries(ways), 1, 2)) {
       it(way, async () => {
         const { 'spawn at 0': atZero, ...found } = JSON.parse(await outputOf(...args));
         assert.deepEqual(found, {
@@ -77,7 +78,7 @@ function copyTo(folder, change = (_name, text) => text) {
 
     it('that were imported by name', async () => {
       const plain = fixture('esm/plain-fork.mjs');
-      for (const option of ['--require', '--import']) {
+      for (const option of some(['--require', '--import'], -1)) {
         assert.equal(await outputOf([option, REGISTER, plain]), 'native\n');
       }
       assert.equal(await outputOf([fixture('esm/register-first.mjs')]), 'native\n');
@@ -209,7 +210,7 @@ function copyTo(folder, change = (_name, text) => text) {
         ),
       ).then(JSON.parse);
 
-    it('another copy hooks once', async () => {
+    itInLong('another copy hooks once', async () => {
       assert.deepEqual(await forkUnder([REGISTER, copyTo(folder)]), [1, 'native']);
       assert.deepEqual(await forkUnder([path.join(folder, 'lib/register.js'), REGISTER]), [
         1,
@@ -229,10 +230,11 @@ function copyTo(folder, change = (_name, text) => text) {
         child.once('message', () => child.disconnect());
       };
       const args = functionArgs(body, ['child_process', fixture('idle.js')]);
-      for (const [first, second] of [
+      const orders = [
         [REGISTER, copy],
         [copy, REGISTER],
-      ]) {
+      ];
+      for (const [first, second] of some(orders, 1)) {
         const output = await outputOf(['--require', first, '--require', second, ...args]);
         assert.deepEqual(JSON.parse(output), [true, 'native']);
       }
@@ -442,7 +444,7 @@ function copyTo(folder, change = (_name, text) => text) {
         child.disconnect();
       }
     };
-    for (const option of ['--require', '--import']) {
+    for (const option of some(['--require', '--import'], 0)) {
       const args = [option, REGISTER, ...functionArgs(body, [fixture('echo.js')])];
       const { stdout, stderr, code } = await run(process.execPath, args, { env });
       const [first, reason] = stdout.split('\n');

@@ -5,6 +5,7 @@ const { once } = require('node:events');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction, keepsDescriptors } = require('../helpers/fork-fixture');
 const { assertGrowth } = require('../helpers/memory');
+const { some } = require('../helpers/scale');
 const { itIsBetter } = require('../helpers/subject');
 
 const COUNT = 100_000;
@@ -16,7 +17,7 @@ function countsUp(list, count) {
 }
 
 describe('100000 small messages', () => {
-  for (const serialization of ['json', 'advanced']) {
+  for (const serialization of some(['json', 'advanced'], 1)) {
     it(`arrive in order, to the child and back, every callback once and in order (${serialization})`, async () => {
       const child = forkFixture('echo.js', [], { serialization });
       const called = [];

@@ -11,6 +11,7 @@ const path = require('node:path');
 const { exited, nextMessage } = require('../helpers/events');
 const { fixture } = require('../helpers/fork-fixture');
 const { runFunction } = require('../helpers/run');
+const { itInLong, some } = require('../helpers/scale');
 const { fork, isStock } = require('../helpers/subject');
 
 const ECHO = fixture('echo.js');
@@ -70,8 +71,9 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
       'in another folder': [{ cwd: '/' }],
       'when asked for': [{ channel: 'native' }],
     };
+    const inShort = ['by default', "with 'ipc' at index 5", 'when found in PATH', 'when detached'];
     for (const [how, args] of Object.entries(cases)) {
-      it(how, async () => {
+      (inShort.includes(how) ? it : itInLong)(how, async () => {
         assert.equal(await protocolOf(...args), 'native');
       });
     }
@@ -116,7 +118,8 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
       'with --env-file': [{ execArgv: ['--env-file=/dev/null'] }],
       'with permissions': [{ execArgv: [permission, '--allow-fs-read=*'], silent: true }],
     };
-    for (const [how, args] of Object.entries(cases)) {
+    // Which options choose it is asked without a child in unit/wire-choice.
+    for (const [how, args] of some(Object.entries(cases), 0, 3, 5, 7, 9)) {
       it(how, async () => {
         assert.equal(await protocolOf(...args), 'node');
       });
@@ -128,7 +131,8 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
       '--max-http-header-size': '8192',
       '--conditions': 'custom',
     };
-    for (const [option, value] of Object.entries(withValue).filter(([name]) => known(name))) {
+    const knownHere = Object.entries(withValue).filter(([name]) => known(name));
+    for (const [option, value] of some(knownHere, 0)) {
       it(`with --no-addons behind ${option} ${value}`, async () => {
         assert.equal(await protocolOf({ execArgv: [option, value, '--no-addons'] }), 'node');
       });

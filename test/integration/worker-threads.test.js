@@ -6,6 +6,7 @@ const { Worker } = require('node:worker_threads');
 const { exited, nextMessage } = require('../helpers/events');
 const { fixture, forkFixture, forkFunction } = require('../helpers/fork-fixture');
 const { run, runFunction } = require('../helpers/run');
+const { isLong, some } = require('../helpers/scale');
 const { itIsBetter } = require('../helpers/subject');
 
 const WORKER = fixture('forking-worker.js');
@@ -22,10 +23,12 @@ async function reportOf(worker) {
   return report;
 }
 
+const N = isLong ? 4 : 2;
+
 describe('fork() in a Worker', () => {
   // Stock emits no 'close' after disconnect(), which the fixture waits for.
   itIsBetter('exchanges messages with its child', async () => {
-    for (const serialization of ['json', 'advanced']) {
+    for (const serialization of some(['json', 'advanced'], 1)) {
       const report = await reportOf(startWorker({ count: 3000, serialization }));
       assert.deepEqual(report, { received: 3000, inOrder: true, code: 0, protocol: undefined });
     }
@@ -33,12 +36,12 @@ describe('fork() in a Worker', () => {
 
   itIsBetter('works in several at once, and beside the main thread', async () => {
     const child = forkFixture('echo.js');
-    const workers = Array.from({ length: 4 }, () => startWorker({ count: 1000 }));
+    const workers = Array.from({ length: N }, () => startWorker({ count: 1000 }));
     child.send('main');
     const reports = await Promise.all(workers.map(reportOf));
     assert.deepEqual(
       reports.map(({ received, inOrder }) => [received, inOrder]),
-      Array(4).fill([1000, true]),
+      Array(N).fill([1000, true]),
     );
     if (!child.connected) assert.fail('the channel of the main thread was ended');
     const answer = nextMessage(child);
