@@ -514,7 +514,7 @@ int fw_channel_open(uv_loop_t* loop, int fd, const fw_options_t* options,
     return status;
   }
   channel->fd = fd;
-  channel->read_size = SIZE_MAX;
+  channel->read_size = FW_READ_MIN; /* until it is known what comes */
   channel->is_referenced = 1;
   grow_send_buffer(channel);
   if (is_native) fw__control_lay_hello(channel);

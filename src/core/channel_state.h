@@ -149,7 +149,8 @@ static inline uint32_t fw__next_wait(uint32_t wait) {
 /* What a wake-up reads before others get their turn: bytes, and messages and events, which take longest in JavaScript. */
 #define FW_READ_BUDGET ((size_t)256 << 10)
 #define FW_MESSAGE_BUDGET 256
-#define FW_READ_MIN ((size_t)4 << 10)
+#define FW_READ_MIN ((size_t)4 << 10) /* of one read */
+#define FW_READ_MAX ((size_t)64 << 10)
 #define FW_NO_LIMIT SIZE_MAX
 
 /* reading.c */

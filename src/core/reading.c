@@ -15,11 +15,15 @@
   SIZE_MAX /* the same: it ended behind descriptors, or came from the slot; more may follow */
 
 /* A read that fills its buffer with small messages would bring several budgets at once: the next one asks for as much as the
- * last messages say that a budget takes. */
+ * last messages say that a budget takes, and for more and more only while few come in reads that are full. */
 static void learn_read_size(fw_channel_t* channel, size_t size, size_t n_messages) {
-  size_t wanted = n_messages == 0 ? 0 : size / n_messages * FW_MESSAGE_BUDGET;
-  channel->read_size = wanted < FW_READ_MIN ? FW_READ_MIN : wanted;
-  if (n_messages <= FW_MESSAGE_BUDGET / 4) channel->read_size = SIZE_MAX;
+  if (n_messages > FW_MESSAGE_BUDGET / 4) {
+    size_t wanted = size / n_messages * FW_MESSAGE_BUDGET;
+    channel->read_size = wanted < FW_READ_MIN ? FW_READ_MIN : wanted;
+  } else if (size >= channel->read_size) {
+    channel->read_size =
+        channel->read_size > FW_READ_MAX / 4 ? FW_READ_MAX : channel->read_size * 4;
+  }
 }
 
 static ssize_t violate(fw_channel_t* channel, const fw_violation_t* violation) {
@@ -43,7 +47,7 @@ static ssize_t read_any(fw_channel_t* channel, struct iovec* iov, size_t n_iov, 
   ssize_t size = read_slot(channel, iov);
   *ret_room = UNKNOWN;
   if (size != UV_EAGAIN) return size;
-  if (n_iov == 1 && iov[0].iov_len > channel->read_size) iov[0].iov_len = channel->read_size;
+  if (iov[n_iov - 1].iov_len > channel->read_size) iov[n_iov - 1].iov_len = channel->read_size;
   size = fw_recv(channel->fd, iov, n_iov, fw__wire_fd_room(channel), set);
   if (!set->present) *ret_room = iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0);
   else if (fw__wire_stops_behind_fds(channel)) *ret_room = STOP;
@@ -69,6 +73,8 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   fw_fd_set_init(&set);
   size_t n_iov = fw__wire_prepare(channel, iov);
   if (n_iov == 0) return UV_ENOMEM;
+  size_t direct =
+      n_iov > 1 ? iov[0].iov_len : 0; /* of a message that is in pieces: no others come in it */
   ssize_t size = read_any(channel, iov, n_iov, &set, ret_room);
   if (size < 0) return (int)size;
   if (size == 0) {
@@ -87,7 +93,8 @@ static int receive(fw_channel_t* channel, size_t* ret_size, size_t* ret_room) {
   size_t n_before = channel->n_received;
   uint64_t bytes_before = message_bytes(channel);
   int status = fw__wire_received(channel, (size_t)size, &set);
-  learn_read_size(channel, (size_t)size, channel->n_received - n_before);
+  size_t others = (size_t)size > direct ? (size_t)size - direct : 0;
+  learn_read_size(channel, others, channel->n_received - n_before);
   if (message_bytes(channel) != bytes_before) fw__channel_note_progress(channel, FW_WAIT_END);
   return status == UV_EPROTO ? (int)violate(channel, fw__wire_violation(channel)) : status;
 }

@@ -6,7 +6,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const { fixture } = require('../helpers/fork-fixture');
+const { fixture, forkFunction } = require('../helpers/fork-fixture');
 const { runFunction } = require('../helpers/run');
 const { until } = require('../helpers/until');
 const { QUICK, python } = require('../fixtures/protocol-peer');
@@ -67,6 +67,34 @@ describe('what a dead child left unread', () => {
       assert.ok(seen.grownBy < 80, `it grew by ${seen.grownBy} MB`);
     });
   }
+});
+
+describe('a child that lives and sends without a pause', () => {
+  it('has no turn of the loop deliver all that fits into one read', async () => {
+    const MOST = 1000; // three budgets, and what a read brings beyond; 64 KiB would be 3855 messages
+    const child = forkFunction({ channel: 'native' }, () => {
+      process.once('message', () => {
+        for (let i = 0; i < 30_000; i++) process.send(1);
+        process.send('end', () => process.disconnect());
+      });
+      process.send('up');
+    });
+    let count = 0;
+    let most = 0;
+    child.once('message', () => {
+      child.send('go');
+      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)); // much is unread
+      child.on('message', () => {
+        if (count++ > 0) return;
+        setImmediate(() => {
+          most = Math.max(most, count);
+          count = 0;
+        });
+      });
+    });
+    await once(child, 'exit');
+    assert.ok(most > 0 && most <= MOST, `${most} in one turn`);
+  });
 });
 
 describe('a process that exits', () => {
