@@ -13,6 +13,7 @@ const PRELOADS = {
   native: path.join(__dirname, '../../lib/preload.js'),
   node: path.join(__dirname, '../../lib/register.js'),
 };
+const AT_ONCE = 4; // processes start slowly
 const HOSTILE_PEER = fixture('hostile_peer.py');
 const ATTACKED = fixture('attacked.js');
 
@@ -24,18 +25,33 @@ function reportOf({ code, signal, stdout, stderr }) {
 }
 
 /** The peer is a child of the process under attack. @param options of fork() */
-async function attackParent(name, options) {
+async function attackParent(name, options, extraEnv = {}) {
   const args = [ATTACKED, 'parent', name, JSON.stringify(options)];
-  return reportOf(await run(process.execPath, args));
+  return reportOf(await run(process.execPath, args, { env: { ...process.env, ...extraEnv } }));
 }
 
 /** The peer is the parent of the process under attack. */
-async function attackChild(name, { channel, serialization = 'json' }) {
+async function attackChild(name, { channel, serialization = 'json' }, extraEnv = {}) {
   const wire = isStock ? 'node' : channel;
-  const env = isStock ? [] : [`NODE_OPTIONS=--require "${PRELOADS[wire]}"`];
+  const env = Object.entries(extraEnv).map((pair) => pair.join('='));
+  if (!isStock) env.push(`NODE_OPTIONS=--require "${PRELOADS[wire]}"`);
   const program = ['--', process.execPath, ATTACKED, 'child'];
   const args = [...QUICK, HOSTILE_PEER, 'parent', name, wire, serialization, ...env, ...program];
   return reportOf(await run(python(), args));
 }
 
-module.exports = { attackChild, attackParent };
+/** Runs `check` for all of them, some at once; says which one failed. */
+async function forAll(names, check) {
+  const left = [...names];
+  const work = async () => {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      await check(name).catch((error) => {
+        error.message = `${name}: ${error.message}`;
+        throw error;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+module.exports = { attackChild, attackParent, forAll };
