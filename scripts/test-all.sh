@@ -19,8 +19,7 @@ for version in 20 22 24 26; do
   FORKWIRE_TEST_LONG=1 step "tests on Node $version" timeout 1500 node scripts/with-node.js "$version" -- \
     scripts/test.js unit integration hostile
 done
-FORKWIRE_TEST_LONG=1 FORKWIRE_TEST_CHANNEL=native,node step 'attacks on both wires' \
-  node_modules/.bin/mocha test/hostile/attacks.test.js
+step 'attacks in all surroundings' node_modules/.bin/mocha test/faults/attacks.test.js
 step 'interop' timeout 1800 npm run test:interop
 step 'tests without each fast path' bash scripts/test-disabled.sh
 step '20000 passes of every kind' timeout 900 node_modules/.bin/mocha 'test/long/**/*.test.js'
