@@ -55,16 +55,25 @@ function killAllAtSignals() {
 }
 
 /**
+ * The environment of tests. Node reads and parses the certificates of NODE_EXTRA_CA_CERTS at each start: those of a system take it
+ * as long as all the rest. Only the tests of the package, which install it, ask anybody outside.
+ */
+function environmentOf(files) {
+  const { NODE_EXTRA_CA_CERTS: _certificates, ...env } = process.env;
+  return files.some((file) => file.startsWith('test/package')) ? process.env : env;
+}
+
+/**
  * Runs a command to its end. Resolves to { ok, output, ms }; one that takes too long is killed with all of its
  * descendants. Its output goes to a file: the pipes that spawn() makes are sockets, which a test may count, and are
  * not closed before the last descendant has ended.
  */
-function runToEnd(command, args, { limit = LIMIT_MS } = {}) {
+function runToEnd(command, args, { limit = LIMIT_MS, env = process.env } = {}) {
   const startedAt = performance.now();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'forkwire-run-'));
   const file = path.join(folder, 'output');
   const fd = fs.openSync(file, 'a');
-  const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', fd, fd] });
+  const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', fd, fd] });
   fs.closeSync(fd);
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
@@ -87,7 +96,8 @@ function runToEnd(command, args, { limit = LIMIT_MS } = {}) {
 /** Runs mocha on these files. Resolves to { ok, output, ms, passing, failing, pending, summary }. */
 async function runMocha(files, args = [], options = {}) {
   const command = [MOCHA, '--no-color', '--reporter', 'spec', ...args, ...files];
-  const result = await runToEnd(process.execPath, command, options);
+  const env = environmentOf(files);
+  const result = await runToEnd(process.execPath, command, { env, ...options });
   const summary = summaryOf(result.output);
   // A process that ended without a word did not run its tests, whatever its exit code is.
   if (summary === null) {
