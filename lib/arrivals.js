@@ -3,6 +3,7 @@
 // The moment in which an arrived handle becomes an object and is taken; and sockets whose sender still writes.
 
 const handles = require('./handles');
+const { reportEach } = require('./report-thrown');
 // fw_refused_reason_t
 const REFUSED = { POLICY: 2, NO_LISTENER: 3, UNUSABLE: 4 };
 
@@ -95,7 +96,7 @@ class Arrivals {
 
   /** Nobody will say any more what became of the writes before those of our sockets. */
   giveUpWrites() {
-    for (const gate of this.#gates.values()) this.#openGate(gate, true);
+    reportEach([...this.#gates.values()].map((gate) => () => this.#openGate(gate, true)));
     this.#gates.clear();
   }
 }

@@ -164,7 +164,7 @@ class Bookkeeping {
       key,
       moved: () => {
         list = this.#serverList(server, key);
-        internals.leaveServer(socket);
+        reportThrown(() => internals.leaveServer(socket));
         connectionLeft(server, list);
       },
       returned(replacement) {

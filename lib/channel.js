@@ -245,11 +245,10 @@ class Channel {
       this.#notSent(lane, callback);
       return;
     }
-    const body = travel ? this.#bodyWith(travel, payload, conversion) : payload;
     if (lane === LANE.INTERNAL && this.#clusterWorker.ends(message)) this.#native.finish();
     const status = travel
-      ? this.#sendWith(travel, lane, encoding, body)
-      : this.#native.send(lane, encoding, body);
+      ? this.#sendWith(travel, lane, encoding, payload, conversion)
+      : this.#native.send(lane, encoding, payload);
     if (status >= 0) {
       this.#accepted(lane, message, travel, isQuiet, callback);
       if (lane === LANE.INTERNAL) this.#clusterWorker.sent(message, sendHandle);
@@ -260,19 +259,15 @@ class Channel {
     }
   }
 
-  /** What a message with a handle looks like on the wire. */
-  #bodyWith(travel, payload, conversion) {
-    if (this.#protocol === null) return payload;
+  #sendWith(travel, lane, encoding, payload, { name }) {
+    const { fd, dup, token, type, flags, key, buffered } = travel;
     try {
-      return this.#protocol.wrap(payload, conversion.name, travel);
+      const body = this.#protocol === null ? payload : this.#protocol.wrap(payload, name, travel);
+      return this.#native.send(lane, encoding, body, fd, dup, token, type, flags, key, buffered);
     } catch (error) {
       travel.undo?.();
       throw error;
     }
-  }
-
-  #sendWith({ fd, dup, token, type, flags, key, buffered }, lane, encoding, body) {
-    return this.#native.send(lane, encoding, body, fd, dup, token, type, flags, key, buffered);
   }
 
   #travelOf(conversion, sendHandle, options) {
@@ -364,19 +359,23 @@ class Channel {
 
   #applyEvents(events) {
     for (let i = 0; i < events.length; i += 4) {
-      const type = events[i];
-      const a = events[i + 1];
-      const b = events[i + 2];
-      const c = events[i + 3];
-      if (type === EVENT.SETTLED) this.#onSettled(a, b, c);
-      else if (type === EVENT.COUNTS) this.#madeTraffic?.bookkeeping.closedThere(a, b);
-      else if (type === EVENT.WRITES_DONE) this.#traffic.arrivals.writesDone(a, b !== 0);
-      else if (type === EVENT.LOST) this.#onLost(a);
-      else if (type === EVENT.HELLO) this.#onHello(a);
-      else if (type === EVENT.NACK) this.#protocol.onNack(b);
-      // Before 'undelivered': what is sent to this target there would not go anywhere.
-      else if (type === EVENT.ENDING) this.#disconnectTarget();
+      try {
+        this.#applyEvent(events[i], events[i + 1], events[i + 2]);
+      } catch (error) {
+        nextTick(rethrow, error); // of a method that the program replaced: the others come all the same
+      }
     }
+  }
+
+  #applyEvent(type, a, b) {
+    if (type === EVENT.SETTLED) this.#onSettled(a, b);
+    else if (type === EVENT.COUNTS) this.#madeTraffic?.bookkeeping.closedThere(a, b);
+    else if (type === EVENT.WRITES_DONE) this.#traffic.arrivals.writesDone(a, b !== 0);
+    else if (type === EVENT.LOST) this.#onLost(a);
+    else if (type === EVENT.HELLO) this.#onHello(a);
+    else if (type === EVENT.NACK) this.#protocol.onNack(b);
+    // Before 'undelivered': what is sent to this target there would not go anywhere.
+    else if (type === EVENT.ENDING) this.#disconnectTarget();
   }
 
   #onSettled(token, outcome) {

@@ -20,6 +20,7 @@ const { forkwireError, invalidHandleType } = require('./errors');
 const { FLAG, keepSocket, makeSocket, moveSocket, stopTimeout } = require('./moved-socket');
 const internals = require('./node-internals');
 const { Gate } = require('./pending-writes');
+const { reportThrown } = require('./report-thrown');
 
 // fw_handle_type_t of src/forkwire.h.
 const TYPE = { SOCKET: 1, SERVER: 2, NATIVE: 3, DGRAM: 4, DGRAM_NATIVE: 5, BOUND: 6 };
@@ -71,12 +72,14 @@ function moveBound(bound, fd) {
     dup: false,
     flags: 0,
     detach() {
-      handle = internals.takeBoundHandle(bound);
+      reportThrown(() => {
+        handle = internals.takeBoundHandle(bound);
+      });
     },
-    taken: () => handle.close(),
+    taken: () => handle?.close(),
     returned(isWanted) {
-      if (isWanted) return internals.boundSocketFrom(handle);
-      handle.close();
+      if (isWanted) return handle ? internals.boundSocketFrom(handle) : bound;
+      handle?.close();
       return undefined;
     },
   };
@@ -97,6 +100,15 @@ function whenUsable(object, ready, failed) {
   object.once('error', onError);
 }
 
+function travelOf(socket, keepOpen, bookkeeping, onWritten, undo) {
+  if (socket.destroyed) return GONE;
+  const handle = internals.handleOf(socket);
+  if (!handle) return null; // never connected, or sent before
+  if (internals.fdOf(handle) < 0) return GONE;
+  if (keepOpen) return keepSocket(socket, handle, bookkeeping);
+  return moveSocket(socket, handle, bookkeeping, onWritten, undo);
+}
+
 const table = {
   'net.Socket': {
     type: TYPE.SOCKET,
@@ -106,12 +118,12 @@ const table = {
       if (fault) throw forkwireError('ERR_FORKWIRE_HANDLE_STATE', fault);
       const { keepOpen } = options;
       const undo = keepOpen || !internals.handleOf(socket) ? noop : stopTimeout(socket);
-      if (socket.destroyed) return GONE;
-      const handle = internals.handleOf(socket);
-      if (!handle) return null; // never connected, or sent before
-      if (internals.fdOf(handle) < 0) return GONE;
-      if (keepOpen) return keepSocket(socket, handle, bookkeeping);
-      return moveSocket(socket, handle, bookkeeping, onWritten, undo);
+      try {
+        return travelOf(socket, keepOpen, bookkeeping, onWritten, undo);
+      } catch (error) {
+        undo();
+        throw error;
+      }
     },
     got(fd, info, bookkeeping, ready) {
       const allowHalfOpen = (info.flags & FLAG.ALLOW_HALF_OPEN) !== 0;

@@ -5,7 +5,7 @@
 
 const { net } = require('./builtins');
 const internals = require('./node-internals');
-const { reportThrown } = require('./report-thrown');
+const { reportEach } = require('./report-thrown');
 const { finishWrites, hasPendingWrites } = require('./pending-writes');
 
 // FW_HANDLE_SOCKET and FW_HANDLE_* of src/forkwire.h.
@@ -32,10 +32,12 @@ function makeSocket(source, allowHalfOpen, buffered) {
 
 /** From here on the socket is an empty shell. Its message is on its way: nothing may stop this. */
 function emptySocket(socket, handle) {
-  internals.stopReading(handle);
-  internals.detachHandle(socket);
-  internals.clearReadable(socket);
-  reportThrown(() => internals.releaseHttp(socket));
+  reportEach([
+    () => internals.stopReading(handle),
+    () => internals.detachHandle(socket),
+    () => internals.clearReadable(socket),
+    () => internals.releaseHttp(socket),
+  ]);
 }
 
 /** Takes its timeout off, which may run a method of the program's: before anything else. Gives what puts it back. */
@@ -109,8 +111,7 @@ function moveSocket(socket, handle, bookkeeping, onWritten, undo) {
     buffered,
     undo,
     detach() {
-      move.leave();
-      counting?.moved();
+      reportEach([() => move.leave(), () => counting?.moved()]);
     },
     taken: move.drop,
     /** Without a listener the connection is closed, so that its client sees an end and does not wait. */

@@ -14,4 +14,9 @@ function reportThrown(method) {
   }
 }
 
-module.exports = { reportThrown };
+/** Each of these steps, whether or not those before it throw. */
+function reportEach(steps) {
+  for (const step of steps) reportThrown(step);
+}
+
+module.exports = { reportEach, reportThrown };

@@ -99,6 +99,10 @@ for (const [channel, serialization] of some(SURROUNDINGS, 0, 3)) {
         socket.setTimeout = fail;
         return { message: 'x' };
       },
+      'a getter of the socket': () => {
+        Object.defineProperty(socket, 'writableLength', { get: fail, configurable: true });
+        return { message: 'x' };
+      },
       'a getter of its options': () => ({
         message: 'x',
         options: {
@@ -110,9 +114,15 @@ for (const [channel, serialization] of some(SURROUNDINGS, 0, 3)) {
     };
     for (const [what, prepare] of Object.entries(throwing)) {
       itIsBetter(`throws what ${what} throws, and leaves the socket as it was`, async () => {
+        let isOver = false;
+        socket.setTimeout(100, () => {
+          isOver = true;
+        });
         const { message, options } = prepare();
         assert.throws(() => child.send(message, socket, options, assert.fail), ERROR);
         delete socket.setTimeout;
+        delete socket.writableLength;
+        await until(() => isOver, 'its timeout');
         assert.equal(await connectionsOf(server), 1);
         client.write('ping');
         assert.equal(`${await once(socket.resume(), 'data')}`, 'ping');
@@ -180,6 +190,64 @@ for (const [channel, serialization] of some(SURROUNDINGS, 0, 3)) {
       );
       await assertGoesOn();
     });
+
+    const behind = {
+      'its handle does not stop reading': () => {
+        socket._handle.readStop = fail;
+      },
+      'it does not give its handle away': () => {
+        const handle = socket._handle;
+        const set = () => {
+          delete socket._handle;
+          socket._handle = handle;
+          fail();
+        };
+        Object.defineProperty(socket, '_handle', { get: () => handle, set, configurable: true });
+      },
+      'it does not leave its server': () => {
+        const owner = socket._server;
+        const set = () => {
+          Object.defineProperty(socket, '_server', { value: null, writable: true });
+          fail();
+        };
+        Object.defineProperty(socket, '_server', { get: () => owner, set, configurable: true });
+      },
+      'its handle throws when it is closed': () => {
+        const { _handle: handle } = socket;
+        handle.close = () => {
+          delete handle.close;
+          handle.close();
+          fail();
+        };
+      },
+    };
+    for (const [what, prepare] of Object.entries(behind)) {
+      itIsBetter(`has left where ${what}, and so have others`, async () => {
+        const calls = [];
+        const [other, otherClient] = await connectedPair(server);
+        const answers = messagesOf(child, 2);
+        prepare();
+        const errors = await uncaughtIn(
+          () => {
+            child.send('x', socket, (error) => calls.push(['x', error]));
+            child.send('y', other, (error) => calls.push(['y', error]));
+          },
+          (thrown) => calls.length === 2 && thrown.length > 0,
+        );
+        assert.ok(errors.every((error) => error === fault));
+        assert.deepEqual(calls, [
+          ['x', null],
+          ['y', null],
+        ]);
+        assert.ok((await answers).every(({ hasSocket }) => hasSocket));
+        otherClient.resume();
+        await once(otherClient, 'end');
+        otherClient.destroy();
+        client.destroy();
+        await until(async () => (await connectionsOf(server)) === 0);
+        await assertGoesOn();
+      });
+    }
 
     const noBuffers = {
       'a Proxy of a Buffer': () => new Proxy(Buffer.from('bytes'), {}),
