@@ -20,7 +20,7 @@ function check({ status, signal, stdout, stderr, error }, what) {
   throw new Error(`${what}: ${error?.message ?? signal ?? `exit ${status}`}\n${stdout}${stderr}`);
 }
 
-function install(folder, packages) {
+function install(folder, { packages, omitOptional }) {
   const wanted = JSON.stringify({ private: true, dependencies: packages });
   const file = path.join(folder, 'package.json');
   const isThere = fs.existsSync(path.join(folder, 'node_modules'));
@@ -29,24 +29,42 @@ function install(folder, packages) {
   fs.writeFileSync(file, wanted);
   if (Object.keys(packages).length === 0) return;
   const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
+  if (omitOptional) args.push('--omit=optional');
   const options = { cwd: folder, encoding: 'utf8', timeout: INSTALL_LIMIT };
   check(spawnSync('npm', args, options), 'npm install');
 }
 
-/** Runs Node, in the version that the scenario needs or else this one, under register. */
-function runNode({ node, args }, folder) {
+const OPTION = `--require ${REGISTER}`;
+
+/** What tells a program, and all that it starts, to run under register; and where it is compared, what to expect. */
+const UNDER_REGISTER = {
+  NODE_OPTIONS: OPTION,
+  RUNNER_OPTIONS: OPTION,
+  FORKWIRE_EXPECTED: 'native',
+};
+
+/**
+ * Runs Node, in the version that the scenario needs or else this one, under register. Where the scenario is one that
+ * stock Node is to pass as well, it runs there before, and has to print the same.
+ */
+function runNode({ node, args, isCompared }, folder) {
   const prefix = node ? [path.join(ROOT, 'scripts/with-node.js'), node, '--'] : [];
   const env = { ...process.env, CI: 'true', NO_COLOR: '1', FORKWIRE_ROOT: ROOT };
   const options = { cwd: folder, encoding: 'utf8', timeout: RUN_LIMIT, env };
-  const run = (given) => spawnSync(process.execPath, [...prefix, ...given], options);
+  const run = (given, more = {}) =>
+    spawnSync(process.execPath, [...prefix, ...given], { ...options, env: { ...env, ...more } });
   const version = check(run(['-p', 'process.version']), 'node').trim();
-  return { version, output: check(run(['--require', REGISTER, ...args]), 'run') };
+  if (!isCompared) return { version, output: check(run(['--require', REGISTER, ...args]), 'run') };
+  const stock = check(run(args), 'stock');
+  const output = check(run(args, UNDER_REGISTER), 'run');
+  if (output !== stock) throw new Error(`it printed:\n${output}\nand on stock:\n${stock}`);
+  return { version, output };
 }
 
 function runScenario(name, scenario, base) {
   const folder = path.join(base, name);
   const begin = performance.now();
-  install(folder, scenario.packages);
+  install(folder, scenario);
   fs.cpSync(path.join(__dirname, 'scenarios'), path.join(folder, 'scenarios'), { recursive: true });
   const { version, output } = runNode(scenario, folder);
   if (!scenario.expected.test(output)) throw new Error(`it printed:\n${output}`);

@@ -1,7 +1,8 @@
 'use strict';
 
-// name -> { packages: pinned versions, node: the version it needs if not every one does, args of Node, expected: what it
-// prints }. The programs are in scenarios/, which is copied beside the installed packages.
+// name -> { packages: pinned versions, omitOptional: without what those have for some hosts, node: the version it needs if
+// not every one does, args of Node, expected: what it prints, isCompared: whether it is to print the same on stock Node }. The
+// programs are in scenarios/, which is copied beside the installed packages.
 
 const NODE = '24';
 const PASSED = /all passed/;
@@ -38,6 +39,7 @@ const SCENARIOS = {
     node: '20',
     args: ['scenarios/deasync.js'],
     expected: PASSED,
+    isCompared: true,
   },
   throng: { packages: { throng: '5.0.0' }, args: ['scenarios/throng.js'], expected: PASSED },
   bundlers: {
@@ -52,6 +54,48 @@ const SCENARIOS = {
     },
     args: ['scenarios/bundlers.js'],
     expected: PASSED,
+  },
+  sinon: {
+    packages: { sinon: '22.1.0' },
+    args: ['scenarios/sinon.js'],
+    expected: PASSED,
+    isCompared: true,
+  },
+  'jest-timers': {
+    packages: { jest: '30.5.2' },
+    args: [
+      'node_modules/jest/bin/jest.js',
+      '--workers=2',
+      '--rootDir',
+      'scenarios/runners/jest-timers',
+    ],
+    expected: /^/,
+    isCompared: true,
+  },
+  pm2: {
+    packages: { pm2: '7.0.4' },
+    args: ['scenarios/pm2.js'],
+    expected: PASSED,
+    isCompared: true,
+  },
+  ws: {
+    packages: { ws: '8.23.0' },
+    args: ['scenarios/ws.js'],
+    expected: PASSED,
+    isCompared: true,
+  },
+  tsx: {
+    packages: { tsx: '4.23.15' },
+    args: ['node_modules/tsx/dist/cli.mjs', 'scenarios/tsx-app.ts'],
+    expected: PASSED,
+    isCompared: true,
+  },
+  'node-options': {
+    packages: { next: '16.4.6' },
+    omitOptional: true,
+    args: ['scenarios/node-options.js'],
+    expected: PASSED,
+    isCompared: true,
   },
   'read-only': { packages: {}, args: ['scenarios/read-only.js'], expected: PASSED },
   mocha: {
