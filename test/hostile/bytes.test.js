@@ -67,7 +67,7 @@ function cut(bytes, choose) {
 }
 
 describe('a stream of bytes', () => {
-  const rounds = isLong ? 400 : 40;
+  const rounds = isLong ? 400 : 20;
   it(`that was recorded and changed ends the channel at most (${rounds} times each)`, async () => {
     for (const { name, serialization, bytes } of recordings) {
       for (let seed = 1; seed <= rounds; seed++) {

@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const { QUICK, forkRawPeer, python, startRawParent } = require('../fixtures/protocol-peer');
 const { fixture } = require('../helpers/fork-fixture');
 const { functionArgs } = require('../helpers/run');
+const { itInTurn } = require('../helpers/scale');
 const { itWith } = require('../helpers/subject');
 const { fork } = require('../..');
 
@@ -43,8 +44,9 @@ function victim() {
 }
 
 describe('shared memory that was not agreed on', () => {
-  for (const what of FRAMES) {
-    it(`ends the channel of a parent that does not trust its child: ${what}`, async () => {
+  for (const [index, what] of FRAMES.entries()) {
+    const [itInParent, itInChild] = [itInTurn(index % 2, 2), itInTurn((index + 1) % 2, 2)];
+    itInParent(`ends the channel of a parent that does not trust its child: ${what}`, async () => {
       const { child, peer } = forkRawPeer({ script, args, untrusted: true });
       const messages = [];
       child.on('message', (message) => messages.push(message));
@@ -58,7 +60,7 @@ describe('shared memory that was not agreed on', () => {
       await peer.leave();
     });
 
-    it(`ends the channel of a child that does without: ${what}`, async () => {
+    itInChild(`ends the channel of a child that does without: ${what}`, async () => {
       const env = ['--env', 'FORKWIRE_DISABLE=segments,slots'];
       const told = ['--channel', ':low-latency=1'];
       const peer = startRawParent(functionArgs(victim), {

@@ -15,6 +15,7 @@ const {
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { fixture, forkFunction } = require('../helpers/fork-fixture');
 const { run } = require('../helpers/run');
+const { isLong } = require('../helpers/scale');
 const { itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -101,7 +102,12 @@ describe('a socket whose client is gone when it is sent', () => {
       });
 
       itIsBetter('ends the process at no moment, whatever its clients do', async () => {
-        const args = [fixture('sending-server.js'), `${Date.now() % 1e6}`, '60', channel];
+        const args = [
+          fixture('sending-server.js'),
+          `${Date.now() % 1e6}`,
+          isLong ? '60' : '20',
+          channel,
+        ];
         const { code, stdout, stderr } = await run(process.execPath, args);
         assert.equal(code, 0, stderr);
         const { sent, lonely, waiting, ...fates } = JSON.parse(stdout);

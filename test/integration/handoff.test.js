@@ -11,6 +11,7 @@ const path = require('node:path');
 const { QUICK, python } = require('../fixtures/protocol-peer');
 const { run } = require('../helpers/run');
 const { startedProcesses } = require('../helpers/processes');
+const { some } = require('../helpers/scale');
 const { until } = require('../helpers/until');
 
 const FOLDER = path.join(__dirname, '../../examples/handoff');
@@ -94,10 +95,11 @@ describe("the article's parent and child", () => {
     assert.ok(child.join('\n').includes(`socket.end('${ANSWER}');`));
   });
 
-  for (const [client, ask] of [
+  const clients = [
     ['a raw client', rawAnswer],
     ['curl --http0.9', async (port) => (await curl('-s', '--http0.9', `127.0.0.1:${port}`)).stdout],
-  ]) {
+  ];
+  for (const [client, ask] of some(clients, 0)) {
     it(`answer ${client} ten times, count 0 afterwards, and close`, async () => {
       const { port, program, said, saidWhenAsked } = await startArticle();
       for (let i = 0; i < 10; i++) assert.equal(await ask(port), ANSWER);

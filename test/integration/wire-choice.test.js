@@ -163,20 +163,23 @@ const permission = known('--permission') ? '--permission' : '--experimental-perm
     });
   });
 
-  it('is native for a copy of this Node, and not when the copy has capabilities', async function () {
-    const execPath = path.join(folder, 'copy');
-    fs.copyFileSync(process.execPath, execPath);
-    assert.equal(await protocolOf({ execPath }), 'native');
-    try {
-      // cap_net_bind_service, permitted and effective, version 2.
-      const code = `import os, sys; os.setxattr(sys.argv[1], 'security.capability',
+  itInLong(
+    'is native for a copy of this Node, and not when the copy has capabilities',
+    async function () {
+      const execPath = path.join(folder, 'copy');
+      fs.copyFileSync(process.execPath, execPath);
+      assert.equal(await protocolOf({ execPath }), 'native');
+      try {
+        // cap_net_bind_service, permitted and effective, version 2.
+        const code = `import os, sys; os.setxattr(sys.argv[1], 'security.capability',
         bytes.fromhex('0100000200040000000000000000000000000000'))`;
-      execFileSync('python3', ['-c', code, execPath], { stdio: 'ignore' });
-    } catch {
-      this.skip(); // only root may, and only where the file system can
-    }
-    assert.equal(await protocolOf({ execPath }), 'node');
-  });
+        execFileSync('python3', ['-c', code, execPath], { stdio: 'ignore' });
+      } catch {
+        this.skip(); // only root may, and only where the file system can
+      }
+      assert.equal(await protocolOf({ execPath }), 'node');
+    },
+  );
 
   it('is not native for a file that is no Node, and it is left to Node to fail', async () => {
     const execPath = path.join(folder, 'broken');

@@ -6,8 +6,9 @@ const v8 = require('node:v8');
 const vm = require('node:vm');
 const { codecs, decode, encodingOf, JSON_TEXT } = require('../../lib/serialization');
 const { isPlainData } = require('../../lib/plain-data');
+const { isLong } = require('../helpers/scale');
 
-const ROUNDS = 30_000;
+const ROUNDS = isLong ? 30_000 : 5000;
 
 /** A small generator of random numbers, so that a failure can be repeated: xorshift. */
 function randomSource(seed) {
