@@ -8,7 +8,7 @@ const v8 = require('node:v8');
 const { forkRawPeer, startRawParent } = require('../fixtures/protocol-peer');
 const { isDisabled } = require('../../lib/features');
 const { functionArgs } = require('../helpers/run');
-const { itInTurn } = require('../helpers/scale');
+const { itInTurn, some } = require('../helpers/scale');
 const { itWith } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -590,14 +590,8 @@ describe('FORKWIRE_CHANNEL', () => {
     await endByPeer(peer);
   });
 
-  for (const value of [
-    '3:1',
-    '999:1',
-    '0:1:serialization=json',
-    'nonsense',
-    '',
-    '3:99999999999999',
-  ]) {
+  const values = ['3:1', '999:1', '0:1:serialization=json', 'nonsense', '', '3:99999999999999'];
+  for (const value of some(values, 0, 3)) {
     it(`with the value '${value}' was meant for another process and is ignored`, async () => {
       const { peer, result } = await reported(['--env', `FORKWIRE_CHANNEL=${value}`]);
       assert.equal(result.isConnected, false);

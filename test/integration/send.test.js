@@ -5,6 +5,7 @@ const { once } = require('node:events');
 const { setImmediate: turn } = require('node:timers/promises');
 const { exited, messagesOf, nextMessage } = require('../helpers/events');
 const { forkFixture, forkFunction, keepsDescriptors } = require('../helpers/fork-fixture');
+const { some } = require('../helpers/scale');
 const { killUnnoticed, resume, stop } = require('../helpers/stopped');
 const { itIsBetter } = require('../helpers/subject');
 
@@ -319,7 +320,7 @@ describe('send()', () => {
     assert.deepEqual(await exited(other), { code: 0, signal: null });
   });
 
-  for (const serialization of ['json', 'advanced']) {
+  for (const serialization of some(['json', 'advanced'], 1)) {
     describe(`with serialization '${serialization}'`, () => {
       let other;
 

@@ -101,7 +101,7 @@ for (const [index, serialization] of ['json', 'advanced'].entries()) {
       });
     }
 
-    it('carries many sizes around those of frames and buffers', async () => {
+    itLarge('carries many sizes around those of frames and buffers', async () => {
       const around = [4096, 16_384, 65_536, 262_144, 524_288];
       const sizes = around.flatMap((size) =>
         [-40, -17, -16, -9, -8, -2, -1, 0, 1].map((d) => size + d),
@@ -116,7 +116,7 @@ for (const [index, serialization] of ['json', 'advanced'].entries()) {
       assert.ok(messages.every((message, i) => message === answers[i]));
     });
 
-    it('carries messages of 8 MB in a row, both ways', async () => {
+    itLarge('carries messages of 8 MB in a row, both ways', async () => {
       const messages = Array.from({ length: 8 }, (_, i) => String(i).repeat(8 * MB));
       const answers = await echoed(messages);
       assert.ok(messages.every((message, i) => message === answers[i]));

@@ -10,7 +10,7 @@ const net = require('node:net');
 const clients = require('../fixtures/socket-clients');
 const { exited, nextMessage } = require('../helpers/events');
 const { forkFunction } = require('../helpers/fork-fixture');
-const { some } = require('../helpers/scale');
+const { isLong, some } = require('../helpers/scale');
 const { itIsBetter } = require('../helpers/subject');
 const { until } = require('../helpers/until');
 
@@ -317,7 +317,7 @@ describe('the bytes of a client', () => {
   });
 
   itIsBetter('that come during and after send() are all the receiver reads', async () => {
-    const COUNT = 500;
+    const COUNT = isLong ? 500 : 150;
     const child = forkFunction(echoAtEnd);
     let accepted = 0;
     const server = await listen({ backlog: COUNT }, (socket) => {
