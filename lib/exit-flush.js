@@ -5,7 +5,8 @@
 // process.abort(), process.execve() and a signal to oneself do not. All of them are methods of `process`
 // that are wrapped: a listener would be counted where the program counts its own
 // (MaxListenersExceededWarning), and be gone with removeAllListeners(). Where a program takes that wrapper
-// away again, the addon still flushes at the end of the script or of the Worker.
+// away again, the addon still flushes at the end of the script, of the Worker, and in exit(3); callbacks
+// that are due then are not called.
 
 const { isMainThread } = require('./node-internals');
 const { nodeProcess } = require('./primordials');

@@ -1,17 +1,49 @@
 #include "environment.h"
 
 #include <unistd.h>
+#include <uv.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "channel.h"
 
+namespace {
+
+// That of the main thread, and who runs it. A process which that forked without exec is another one.
+Environment* main_environment = nullptr;
+uv_thread_t main_thread;
+pid_t main_process;
+
+} // namespace
+
 Environment::Environment(Napi::Env env) {
   napi_add_async_cleanup_hook(env, OnCleanup, this, &cleanup_);
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  if (loop != uv_default_loop()) return;
+  main_environment = this;
+  main_thread = uv_thread_self();
+  main_process = getpid();
+  std::atexit(OnExit);
 }
 
 Environment::~Environment() {
+  if (main_environment == this) main_environment = nullptr;
   fw_hub_free(hub_);
+}
+
+// Node ends the process in the midst of everything, behind an uncaught error for instance. 'exit' was flushed before, unless
+// the program took away what does that. Where it was, nothing is left to do, and no time.
+void Environment::OnExit() {
+  Environment* environment = main_environment;
+  uv_thread_t self = uv_thread_self();
+  if (environment == nullptr || environment->is_ending_) return;
+  if (getpid() != main_process || uv_thread_equal(&self, &main_thread) == 0) return;
+  std::vector<fw_channel_t*> cores;
+  for (Channel* channel : environment->channels_) cores.push_back(channel->core());
+  environment->is_ending_ = true; // JavaScript is not called any more
+  fw_channels_flush(cores.data(), cores.size());
 }
 
 void Environment::Flush(bool is_final) {

@@ -38,6 +38,7 @@ public:
   }
 
 private:
+  static void OnExit();
   static void OnCleanup(napi_async_cleanup_hook_handle handle, void* data);
 
   fw_hub_t* hub_ = fw_hub_new();

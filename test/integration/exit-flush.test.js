@@ -116,6 +116,25 @@ const WAYS = {
     });
   }
 
+  for (const how of ['throws', 'throws in a listener']) {
+    it(`arrives when a program that took the wrapper of process.emit() away ${how}`, async () => {
+      const options = { ...PATIENT, silent: true, with: [MB, how] };
+      const child = forkFunction(options, (size, way) => {
+        delete process.emit; // signal-exit puts back what it found, whoever wrapped it since
+        const end = () => {
+          for (let i = 0; i < 20; i++) process.send('x'.repeat(size));
+          throw new Error('the end');
+        };
+        if (way === 'throws') end();
+        process.on('message', end);
+      });
+      child.send('end');
+      const messages = await messagesOf(child, 20);
+      assert.ok(messages.every(({ length }) => length === MB));
+      assert.equal((await exited(child)).code, 1);
+    });
+  }
+
   it('arrives when the end is process.abort()', async () => {
     const child = forkFunction({ ...PATIENT, silent: true, with: [3 * MB] }, (size) => {
       process.send('x'.repeat(size));
