@@ -16,6 +16,11 @@ const ends = (error, most = 0) => ({ error, most });
 
 const NO_VALUE = ends(/^A message of the peer cannot be decoded: /);
 const TOO_LARGE = ends(/^A message of the peer is larger than maxMessageSize, \d+ bytes$/);
+/** To a child, which has no limit of its own: a line of 200 MB is no JSON, a length is more than any message may have. */
+const LONG = {
+  ...ends(/ cannot be decoded: | is larger than maxMessageSize, 1073741824 bytes$/),
+  isLarge: true,
+};
 /** The peer dies at once, and another process holds its end: that is an end, and no error. */
 const DIES = { isDone: false, messages: [] };
 /** Stock's wire declares a socket, and that is one. A parent that does not trust its child takes none. */
@@ -27,9 +32,10 @@ const OUTCOMES = {
   'bad-payload':                [NO_VALUE,                           NO_VALUE],
   'empty-payload':              [NO_VALUE,                           NO_VALUE],
   'cut-off-payload':            [NO_VALUE,                           NO_VALUE],
-  'length-of-4-gib':            [ends(/: USER frame at byte \d+: size$/), TOO_LARGE],
+  'length-of-4-gib':            [ends(/: USER frame at byte \d+: size$/),
+                                                                     { ...TOO_LARGE, child: LONG }],
   'endless-message':            [{ ...TOO_LARGE, child: ends(/: unknown \(120\) frame at byte \d+: kind$/) },
-                                                                     { ...TOO_LARGE, child: NO_VALUE }],
+                                                                     { ...TOO_LARGE, child: LONG }],
   'handle-ack':                 [GOES_ON,                            GOES_ON],
   'handle-nack':                [GOES_ON,                            GOES_ON],
   'type-unknown':               [GOES_ON,                            GOES_ON],
@@ -78,4 +84,4 @@ function assertOutcome(name, end, options, seen) {
   assert.deepEqual(seen.left ?? [], []);
 }
 
-module.exports = { OUTCOMES, assertOutcome };
+module.exports = { OUTCOMES, assertOutcome, outcomeOf };

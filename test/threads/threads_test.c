@@ -1,10 +1,14 @@
 /* Several loops, each in a thread of its own, with channels between them: whatever the core shared between threads
  * would show under ThreadSanitizer (scripts/sanitize-threads.sh). Each channel carries messages and sockets both
- * ways and is ended by one of its ends; some are closed in the middle of it. */
+ * ways and is ended by one of its ends; some are closed in the middle of it. Every other thread is like a Worker that
+ * is terminated: it closes what it has sent at once, so that the numbers become those of other threads. Bodies of
+ * large messages are kept, and read when their channel is gone. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -15,6 +19,8 @@
 #define N_MESSAGES 200 /* each way, on each channel */
 #define HANDLE_EVERY 20
 #define LARGE 300000
+#define LARGE_EVERY 50
+#define N_LARGE (N_MESSAGES / LARGE_EVERY)
 
 #define CHECK(condition)                                              \
   do {                                                                \
@@ -37,19 +43,43 @@ typedef struct {
   size_t n_sent_handles;
   uint64_t cost;
   uint64_t n_new;
+  struct {
+    fw_body_t* body;
+    const uint8_t* data;
+    uint8_t first;
+  } kept[N_LARGE];
+  size_t n_kept;
 } end_t;
 
 typedef struct {
   uv_loop_t loop;
   uv_barrier_t* all; /* the threads of the round */
   end_t ends[2];     /* of the channels to the next thread and to the previous one */
+  int owns;          /* see fw_options_t.owns_handles */
 } thread_t;
+
+static void keep(end_t* end, const fw_message_t* message) {
+  fw_body_t* body = fw_message_keep(message);
+  CHECK(body != NULL && end->n_kept < N_LARGE);
+  end->kept[end->n_kept].body = body;
+  end->kept[end->n_kept].data = message->data;
+  end->kept[end->n_kept++].first = message->data[0];
+}
+
+/* What is kept is what it was, also when the channel is gone. */
+static void release_kept(end_t* end) {
+  for (size_t i = 0; i < end->n_kept; i++) {
+    for (size_t j = 0; j < LARGE; j++) CHECK(end->kept[i].data[j] == end->kept[i].first);
+    fw_body_release(end->kept[i].body);
+  }
+}
 
 static void on_message(void* data, const fw_message_t* message) {
   end_t* end = data;
   end->n_came++;
   end->n_new++;
   end->cost += message->cost;
+  if (message->size == LARGE) keep(end, message);
   if (message->handle != NULL) end->handles[end->n_handles++] = message->handle->id;
 }
 
@@ -82,7 +112,8 @@ static void on_nothing(void* data) {
 static void take_handles(end_t* end) {
   for (size_t i = 0; i < end->n_handles; i++) {
     int fd = fw_channel_adopt(end->channel, end->handles[i]);
-    CHECK(fd >= 0);
+    struct stat status;
+    CHECK(fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode));
     fw_channel_taken(end->channel, end->handles[i]);
     close(fd);
   }
@@ -112,7 +143,7 @@ static void on_closed(void* data) {
   CHECK(end->n_settled == end->n_sent_handles);
 }
 
-static void open_end(uv_loop_t* loop, end_t* end) {
+static void open_end(uv_loop_t* loop, end_t* end, int owns) {
   static const fw_callbacks_t callbacks = {.on_message = on_message,
                                            .on_settled = on_settled,
                                            .on_counts = on_counts,
@@ -124,15 +155,15 @@ static void open_end(uv_loop_t* loop, end_t* end) {
                                            .on_progress = on_nothing,
                                            .on_end = on_end,
                                            .on_closed = on_closed};
-  fw_options_t options = {.exit_stall_ms = 500, .exit_total_ms = 5000};
+  fw_options_t options = {.exit_stall_ms = 500, .exit_total_ms = 5000, .owns_handles = owns};
   CHECK(fw_channel_open(loop, end->fd, &options, &callbacks, end, &end->channel) == 0);
 }
 
-static void send_all(end_t* end, int socket_fd) {
+static void send_all(end_t* end, int socket_fd, int owns) {
   for (int i = 0; i < N_MESSAGES; i++) {
-    size_t size = i == 7 ? LARGE : 10;
+    size_t size = i % LARGE_EVERY == 7 ? LARGE : 10;
     fw_handle_out_t handle = {
-        .fd = socket_fd, .dup = 1, .token = (uint64_t)i, .type = FW_HANDLE_SOCKET};
+        .fd = socket_fd, .dup = !owns, .token = (uint64_t)i, .type = FW_HANDLE_SOCKET};
     const fw_handle_out_t* given = i % HANDLE_EVERY == 0 ? &handle : NULL;
     uint8_t* room = fw_channel_begin(end->channel, FW_LANE_USER, size, given);
     CHECK(room != NULL);
@@ -147,14 +178,21 @@ static void run_thread(void* argument) {
   thread_t* thread = argument;
   int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
   CHECK(socket_fd >= 0 && uv_loop_init(&thread->loop) == 0);
-  for (int i = 0; i < 2; i++) open_end(&thread->loop, &thread->ends[i]);
-  for (int i = 0; i < 2; i++) send_all(&thread->ends[i], socket_fd);
+  int owns = thread->owns;
+  for (int i = 0; i < 2; i++) open_end(&thread->loop, &thread->ends[i], owns);
+  for (int i = 0; i < 2; i++) send_all(&thread->ends[i], socket_fd, owns);
+  if (owns) {
+    close(socket_fd);
+    socket_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* most likely that number */
+    CHECK(socket_fd >= 0);
+  }
   uv_run(&thread->loop, UV_RUN_DEFAULT);
   for (int i = 0; i < 2; i++)
     if (thread->ends[i].channel != NULL) fw_channel_close(thread->ends[i].channel);
   uv_run(&thread->loop, UV_RUN_DEFAULT);
   /* What libuv closes, ThreadSanitizer does not see: the number must not come back in a thread that goes on. */
   uv_barrier_wait(thread->all);
+  for (int i = 0; i < 2; i++) release_kept(&thread->ends[i]);
   CHECK(uv_loop_close(&thread->loop) == 0);
   close(socket_fd);
 }
@@ -173,6 +211,7 @@ static void run_round(int round) {
     theirs->fd = fds[1];
     ours->ends = 1;
     threads[i].all = &all;
+    threads[i].owns = i % 2;
     theirs->closes = (round + i) % 5 == 0;
   }
   for (int i = 0; i < N_THREADS; i++)
