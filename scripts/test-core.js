@@ -3,6 +3,7 @@
 // Compiles and runs the tests of the core: test/core/*_test.c, one program each. They have no event
 // loop, or that of the fuzz targets, in memory (`// sources:`). CFLAGS are added to what they are
 // compiled and linked with. What did not change since it was last compiled stays as it is.
+//   node scripts/test-core.js [NAME...]     of these alone, such as ledger_test
 
 const { execFile, execFileSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -129,7 +130,9 @@ async function runTest(source, core, sanitize) {
 
 async function main() {
   fs.mkdirSync(OUT, { recursive: true });
-  const tests = sourcesIn('test/core', (name) => name.endsWith('_test.c'));
+  const named = process.argv.slice(2).map((name) => `${name}.c`);
+  const isWanted = (name) => (named.length > 0 ? named.includes(name) : name.endsWith('_test.c'));
+  const tests = sourcesIn('test/core', isWanted);
   const core = sourcesIn('src/core', (name) => name.endsWith('.c')).filter(
     (file) => !fs.readFileSync(file, 'utf8').includes(OF_CHANNEL),
   );
