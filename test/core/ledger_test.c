@@ -577,6 +577,16 @@ static void discarding_tells_nobody_and_leaves_adopted_ones(void) {
   end();
 }
 
+static void what_landed_has_passed_is_never_given_up(void) {
+  begin();
+  receive_many(2);
+  CHECK(fw_ledger_can_give_up(&ledger, 1));
+  ledger.landed_reported = 1;
+  CHECK(!fw_ledger_can_give_up(&ledger, 1));
+  CHECK(fw_ledger_can_give_up(&ledger, 2));
+  end();
+}
+
 static void landed_stops_before_a_missing_one(void) {
   begin();
   receive_many(2);
@@ -846,6 +856,7 @@ int main(void) {
   RUN(many_taken_ids_merge_into_one_range);
   RUN(refusing_closes_unless_it_was_adopted);
   RUN(discarding_tells_nobody_and_leaves_adopted_ones);
+  RUN(what_landed_has_passed_is_never_given_up);
   RUN(landed_stops_before_a_missing_one);
   RUN(asks_only_for_as_many_as_there_is_room_for);
   RUN(one_that_is_cut_off_again_is_asked_for_again);

@@ -325,6 +325,29 @@ static void only_sealed_memory_of_the_right_size_is_mapped(void) {
   close(tcp[1]);
 }
 
+static void other_programs_inherit_none(void) {
+  int fd = -1;
+  uint8_t* memory;
+  CHECK_EQUAL(fw_segment_create(65536, &memory, &fd), 0);
+  CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+  fw_segment_unmap(memory, 65536);
+  close(fd);
+}
+
+/* A message that is being encoded has a segment already. */
+static void only_what_was_laid_out_is_released(void) {
+  uint8_t id[8];
+  begin();
+  send_bytes(SIZE, 1);
+  end_pump(a, b);
+  fw_segment_t* segment = fw_segment_pool_take(pool(), SIZE);
+  CHECK(segment != NULL);
+  fw_put_u64(id, segment->id);
+  CHECK_RULE(fw_segment_pool_on_released(pool(), id, 1), "segment");
+  fw_segment_pool_put_back(pool(), segment);
+  end();
+}
+
 /* What the peer gives back behind the offer its reader pays for: what is mapped bounds that. */
 static void no_more_is_mapped_than_this_end_allows(void) {
   begin();
@@ -454,6 +477,8 @@ int main(void) {
   RUN(a_sender_without_descriptors_uses_the_socket);
   RUN(without_the_feature_nothing_is_offered);
   RUN(only_sealed_memory_of_the_right_size_is_mapped);
+  RUN(other_programs_inherit_none);
+  RUN(only_what_was_laid_out_is_released);
   RUN(no_more_is_mapped_than_this_end_allows);
   RUN(what_breaks_the_rules_is_found);
   return check_done();
