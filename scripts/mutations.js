@@ -216,6 +216,7 @@ const READ_QUEUE = [
     find: 'if (queue->refused_encodings & (1u << frame->encoding)) return "encoding";',
     replace: '',
     breaks: "V8's format is decoded for a peer that is not trusted",
+    tests: ['core/read_queue_test', 'integration/limits'],
   },
   {
     find: 'if (capacity > message->total) capacity = message->total;',
@@ -246,6 +247,7 @@ const READ_QUEUE = [
     find: 'if (queue->dropping) fw_ledger_drop(queue->ledger, frame->id);',
     replace: '',
     breaks: 'a handle that comes at an end is not given back',
+    tests: ['core/read_queue_test', 'core/ends_test', 'integration/disconnect', 'integration/ends'],
   },
 ].map((each) => ({ file: 'src/core/read_queue.c', ...each }));
 
@@ -254,6 +256,7 @@ const CONTROL = [
     find: 'if (hello.max_message_size < channel->options.max_message_size) return "limit";',
     replace: '',
     breaks: "a peer's HELLO may allow less than it was told",
+    tests: ['core/violation_test', 'integration/limits'],
   },
   {
     find:
