@@ -211,10 +211,11 @@ void Channel::Call(Method method, size_t n_args, const napi_value* args) {
   napi_value function;
   if (napi_get_reference_value(env, handler_, &handler) != napi_ok) return;
   if (napi_get_reference_value(env, methods_[method], &function) != napi_ok) return;
-  // Not with napi_make_callback(), in which Node-API catches what ticks and microtasks throw, and forgets where.
+  // The outer scope is for ticks and microtasks: Node-API would catch what they throw, and forget where. The inner call
+  // enters the context, which a scope alone does not from Node 24 on.
   napi_callback_scope scope;
   if (napi_open_callback_scope(env, handler, context_, &scope) != napi_ok) return;
-  napi_call_function(env, handler, function, n_args, args, nullptr);
+  napi_make_callback(env, context_, handler, function, n_args, args, nullptr);
   ReportException();
   napi_close_callback_scope(env, scope);
 }
