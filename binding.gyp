@@ -101,6 +101,7 @@
         'src/binding/channel.cc',
         'src/binding/direct.cc',
         'src/binding/options.cc',
+        'src/binding/sources.cc',
         'src/binding/bodies.cc',
         'src/binding/text.cc',
       ],

@@ -105,7 +105,8 @@ Napi::Function Channel::Define(Napi::Env env, Environment* environment) {
                       InstanceMethod<&Channel::Fd>("fd"),
                       InstanceMethod<&Channel::PeerPid>("peerPid"),
                       InstanceMethod<&Channel::LastSize>("lastSize"),
-                      InstanceMethod<&Channel::Violation>("violation")},
+                      InstanceMethod<&Channel::Violation>("violation"),
+                      InstanceMethod<&Channel::SetHandler>("setHandler")},
                      environment);
 }
 
@@ -131,10 +132,18 @@ Channel::Channel(const Napi::CallbackInfo& info)
   Ref(); // an open channel is not collected
 }
 
-// As far as they can be had: Call() makes do without.
 void Channel::ReadHandler(napi_value handler) {
   napi_env env = Env();
   napi_value name = nullptr;
+  ReadMethods(handler);
+  if (methods_[kOnMessage] != nullptr) MakeDirectFunctions();
+  napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, nullptr, name, &context_);
+}
+
+// As far as they can be had: Call() makes do without.
+void Channel::ReadMethods(napi_value handler) {
+  napi_env env = Env();
   napi_create_reference(env, handler, 1, &handler_);
   for (int i = 0; i < kHandlerMethods; i++) {
     napi_valuetype type = napi_undefined;
@@ -142,9 +151,6 @@ void Channel::ReadHandler(napi_value handler) {
     napi_typeof(env, method, &type);
     if (type == napi_function) napi_create_reference(env, method, 1, &methods_[i]);
   }
-  if (methods_[kOnMessage] != nullptr) MakeDirectFunctions();
-  napi_create_string_latin1(env, "FORKWIRE", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, nullptr, name, &context_);
 }
 
 // Memory of ours is handed out only here: JavaScript can pass an ArrayBuffer on to another thread (transfer() makes one that may
@@ -155,13 +161,19 @@ bool Channel::IsMainThread() const {
   return loop == uv_default_loop();
 }
 
+void Channel::DropReference(napi_ref& reference) {
+  if (reference != nullptr) napi_delete_reference(Env(), reference);
+  reference = nullptr;
+}
+
+void Channel::DropMethods() {
+  DropReference(handler_);
+  for (int i = 0; i < kHandlerMethods; i++) DropReference(methods_[i]);
+}
+
 void Channel::DropHandler() {
-  if (handler_ != nullptr) napi_delete_reference(Env(), handler_);
-  handler_ = nullptr;
-  for (napi_ref& method : methods_) {
-    if (method != nullptr) napi_delete_reference(Env(), method);
-    method = nullptr;
-  }
+  DropMethods();
+  for (napi_ref& method : methods_) DropReference(method);
   if (context_ != nullptr) napi_async_destroy(Env(), context_);
   context_ = nullptr;
 }
@@ -634,6 +646,15 @@ Napi::Value Channel::LastSize(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::PeerPid(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), core_ == nullptr ? 0 : fw_channel_peer_pid(core_));
+}
+
+// setHandler(handler): that one is called from now on, in the same async context.
+Napi::Value Channel::SetHandler(const Napi::CallbackInfo& info) {
+  if (handler_ != nullptr) {
+    DropMethods();
+    ReadMethods(info[0]);
+  }
+  return info.Env().Undefined();
 }
 
 // { rule, kind, offset, detail }, or undefined.

@@ -72,6 +72,7 @@ private:
   Napi::Value Fd(const Napi::CallbackInfo& info);
   Napi::Value PeerPid(const Napi::CallbackInfo& info);
   Napi::Value Violation(const Napi::CallbackInfo& info);
+  Napi::Value SetHandler(const Napi::CallbackInfo& info);
 
   // In direct.cc.
   static napi_value EnterFreshContext(napi_env env, napi_callback_info info);
@@ -82,7 +83,10 @@ private:
   void ReportException();
 
   void ReadHandler(napi_value handler);
+  void ReadMethods(napi_value handler);
+  void DropMethods();
   void DropHandler();
+  void DropReference(napi_ref& reference);
   bool IsMainThread() const;
   int Open(int fd);
   static void ThrowOpenError(Napi::Env env, int status);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../forkwire.h"
+#include "sources.h"
 
 class Channel;
 
@@ -33,6 +34,9 @@ public:
     return is_ending_;
   }
 
+  Sources& sources() {
+    return sources_;
+  }
   fw_hub_t* hub() const {
     return hub_;
   }
@@ -44,6 +48,7 @@ private:
   fw_hub_t* hub_ = fw_hub_new();
   std::vector<Channel*> channels_;
   std::vector<int> fds_;
+  Sources sources_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   bool is_ending_ = false;
 };

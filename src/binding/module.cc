@@ -1,5 +1,6 @@
 // The addon: its functions, and its life in an environment.
 #include <napi.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -13,6 +14,15 @@ namespace {
 
 Environment* EnvironmentOf(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>();
+}
+
+uint64_t ModifiedNs(const struct stat& status) {
+#ifdef __APPLE__
+  const struct timespec& time = status.st_mtimespec;
+#else
+  const struct timespec& time = status.st_mtim;
+#endif
+  return static_cast<uint64_t>(time.tv_sec) * 1000000000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
 int Int(const Napi::Value& value) {
@@ -79,6 +89,40 @@ Napi::Value FlushAll(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Whether a file is the program of this process, whatever has its name by now. False as well where /proc does not tell.
+Napi::Value IsOwnProgram(const Napi::CallbackInfo& info) {
+  struct stat file;
+  struct stat own;
+  std::string path = info[0].As<Napi::String>();
+  bool is_known = stat(path.c_str(), &file) == 0 && stat("/proc/self/exe", &own) == 0;
+  bool is_same = is_known && file.st_dev == own.st_dev && file.st_ino == own.st_ino;
+  return Napi::Boolean::New(info.Env(), is_same);
+}
+
+// identityOf(file): what tells it from another that took its place; undefined where it cannot be read.
+Napi::Value IdentityOf(const Napi::CallbackInfo& info) {
+  struct stat status;
+  std::string path = info[0].As<Napi::String>();
+  if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0)
+    return info.Env().Undefined();
+  std::string identity = std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino) + ':' +
+                         std::to_string(status.st_size) + ':' + std::to_string(ModifiedNs(status));
+  return Napi::String::New(info.Env(), identity);
+}
+
+// readSources(folder): all JavaScript files of it, before they are needed.
+Napi::Value ReadSources(const Napi::CallbackInfo& info) {
+  EnvironmentOf(info)->sources().Read(info[0].As<Napi::String>());
+  return info.Env().Undefined();
+}
+
+// sourceOf(file): the text of one that was read, or undefined.
+Napi::Value SourceOf(const Napi::CallbackInfo& info) {
+  const std::string* text = EnvironmentOf(info)->sources().Find(info[0].As<Napi::String>());
+  if (text == nullptr) return info.Env().Undefined();
+  return Napi::String::New(info.Env(), *text);
+}
+
 // libuv promises Node's addons no ABI, but the handles that the core uses have been the same since 1.46.
 bool FitsHost() {
   return uv_version() >> 16 == UV_VERSION_MAJOR && uv_handle_size(UV_POLL) == sizeof(uv_poll_t) &&
@@ -105,6 +149,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["dupFd"] = Napi::Function::New(env, DupFd);
   exports["isPrivileged"] = Napi::Function::New(env, IsPrivileged);
   exports["startedAs"] = Napi::Function::New(env, StartedAs);
+  exports["isOwnProgram"] = Napi::Function::New(env, IsOwnProgram);
+  exports["identityOf"] = Napi::Function::New(env, IdentityOf);
+  exports["readSources"] = Napi::Function::New(env, ReadSources);
+  exports["sourceOf"] = Napi::Function::New(env, SourceOf);
   exports["processGroup"] = Napi::Function::New(env, ProcessGroup);
   exports["flushAll"] = Napi::Function::New(env, FlushAll, "flushAll", environment);
   return exports;
