@@ -6,7 +6,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { addonOfParent } = require('./environment');
-const { forkwireError } = require('./errors');
+const { load: loadFile } = require('./loader');
 const { arch, nodeProcess, platform } = require('./primordials');
 
 const ROOT = path.join(__dirname, '..');
@@ -40,9 +40,11 @@ function remedy() {
   return `To build it: cd "${ROOT}" && npm install`;
 }
 
+const failure = (...args) => loadFile('./errors', module).forkwireError(...args);
+
 function load() {
   const { bun } = nodeProcess.versions;
-  if (bun) throw forkwireError('ERR_FORKWIRE_RUNTIME', `This is Bun ${bun}`);
+  if (bun) throw failure('ERR_FORKWIRE_RUNTIME', `This is Bun ${bun}`);
   const tried = [];
   try {
     for (const file of candidates()) {
@@ -56,7 +58,7 @@ function load() {
   } catch (cause) {
     const host = [`${platform}-${arch}`, libc()].filter(Boolean).join(' with ');
     const what = `No addon of forkwire for ${host}; tried ${tried.join(' and ')}. ${remedy()}`;
-    throw forkwireError('ERR_FORKWIRE_NO_BINARY', what, { cause });
+    throw failure('ERR_FORKWIRE_NO_BINARY', what, { cause });
   }
 }
 

@@ -4,11 +4,12 @@
 
 const { ClusterWorker, isOfCluster } = require('./cluster-handover');
 const { Control } = require('./control');
+const { Deliveries } = require('./deliveries');
 const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Inbox } = require('./inbox');
-const { refusedEncodings } = require('./limits');
+const { DEFAULTS, refusedEncodings } = require('./limits');
 const { checkMessage, mayBeInternal } = require('./messages');
 const { countClose, isMainThread } = require('./node-internals');
 const { Outbox } = require('./outbox');
@@ -77,14 +78,65 @@ class Channel {
    * @param binding the addon
    * @param target whose channel it is: a ChildProcess, or process
    * @param options see attach()
+   * @param core a CoreChannel that this takes over from, and what it hands over; else null
    */
-  constructor(
-    binding,
-    target,
-    { wire = 'native', reason, fd, serialization, limits, trace, endsWithClose, program },
-  ) {
+  constructor(binding, target, options, core = null, handed = null) {
+    const { wire = 'native', reason, fd, serialization, trace, endsWithClose, program } = options;
+    const { limits = DEFAULTS } = options;
     const isNative = wire === 'native';
-    const state = new Float64Array(STATE.SIZE);
+    const state = core?.state ?? new Float64Array(STATE.SIZE);
+    this.#target = target;
+    this.#endsWithClose = endsWithClose;
+    this.#program = program;
+    this.#limits = limits;
+    // Now, since a process that is short of descriptors later cannot load a file.
+    if (serialization === 'advanced') loadAdvanced();
+    this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
+    this.#closeFd = binding.closeFd;
+    this.handler = this.#makeHandler(isNative);
+    this.#native = core?.native ?? this.#open(binding, state, { ...options, limits, isNative });
+    if (!isNative) this.#speakToNode(serialization);
+    const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
+    this.#clusterWorker = new ClusterWorker(target);
+    this.#inbox = new Inbox(
+      target,
+      this.#native,
+      core?.deliveries ?? new Deliveries(this.#native, state),
+      () => this.#traffic.arrivals,
+      this.#clusterWorker,
+      interpret,
+    );
+    const onRoom = () => this.#onProgress();
+    this.#outbox = new Outbox(this.#native, state, onRoom, () => this.pid);
+    this.control = core?.control ?? new Control(this.#native, wire, reason);
+    if (reason) diagnostics.log(`${trace} fd ${fd} on stock Node's wire: ${reason}`);
+    if (handed) this.#takeOver(handed);
+    else target.on('newListener', () => this.listenerAdded());
+  }
+
+  /** Goes on with what a CoreChannel began. @param handed see there */
+  static takingOver(core, handed) {
+    const { target, endsWithClose } = handed;
+    const options = { serialization: 'json', endsWithClose };
+    const channel = new Channel(core.binding, target, options, core, handed);
+    channel.onClosed = () => core.onClosed();
+    return channel;
+  }
+
+  #takeOver(handed) {
+    this.#isTelling = handed.isTelling;
+    this.#isFinished = handed.isFinished;
+    this.#isDisconnectTold = handed.isDisconnectTold;
+    this.#end = handed.end;
+    this.#onFinished = handed.onFinished;
+    this.#heardHello = handed.heardHello;
+    this.#peerPid = handed.peerPid;
+    this.#inbox.takeOver(handed.arrived);
+    this.#outbox.takeOver(handed.nAccepted, handed.needsDrain);
+  }
+
+  /** The descriptor is closed where no channel can be made of it. */
+  #open(binding, state, { isNative, fd, serialization, limits, trace }) {
     const options = {
       ...limits,
       wire: 0, // FW_WIRE_NATIVE
@@ -95,37 +147,8 @@ class Channel {
       disabled: disabledInAddon() | (limits.isUntrusted ? DISABLED_FOR_UNTRUSTED : 0),
       trace: diagnostics.isTracing ? trace : '',
     };
-    this.#target = target;
-    this.#endsWithClose = endsWithClose;
-    this.#program = program;
-    this.#limits = limits;
-    // Now, since a process that is short of descriptors later cannot load a file.
-    if (serialization === 'advanced') loadAdvanced();
-    this.#codec = (isNative ? codecs : nodeCodecs)[serialization];
-    this.#closeFd = binding.closeFd;
-    this.#native = this.#open(binding, isNative, fd, state, options);
-    if (!isNative) this.#speakToNode(serialization);
-    const interpret = isNative ? undefined : (entry) => this.#protocol.interpret(entry);
-    this.#clusterWorker = new ClusterWorker(target);
-    this.#inbox = new Inbox(
-      target,
-      this.#native,
-      state,
-      () => this.#traffic.arrivals,
-      this.#clusterWorker,
-      interpret,
-    );
-    const onRoom = () => this.#onProgress();
-    this.#outbox = new Outbox(this.#native, state, onRoom, () => this.pid);
-    this.control = new Control(this.#native, wire, reason);
-    if (reason) diagnostics.log(`${trace} fd ${fd} on stock Node's wire: ${reason}`);
-    target.on('newListener', () => this.#inbox.listenerAdded());
-  }
-
-  /** The descriptor is closed where no channel can be made of it. */
-  #open(binding, isNative, fd, state, options) {
     try {
-      return new binding.Channel(fd, this.#handler(isNative), state, options);
+      return new binding.Channel(fd, this.handler, state, options);
     } catch (error) {
       this.#closeFd(fd);
       throw error;
@@ -158,7 +181,7 @@ class Channel {
   }
 
   /** What the addon calls, in the async context in which the channel was made. */
-  #handler(isNative) {
+  #makeHandler(isNative) {
     return {
       // On stock Node's wire a message may be the channel's own.
       ...(isNative && { onMessage: (text, cost) => this.#onMessage(text, cost) }),
@@ -173,6 +196,42 @@ class Channel {
       },
     };
   }
+
+  // ------------------------------------------ for a CoreChannel that this took over from
+
+  listenerAdded() {
+    this.#inbox.listenerAdded();
+  }
+
+  /** The tick of a message that arrived there. */
+  deliverArrived() {
+    this.#inbox.runArrivedTick();
+  }
+
+  deliverInTicks() {
+    this.#inbox.deliverInTicks();
+  }
+
+  /** The first tick behind a send() there. */
+  settle(request) {
+    this.#outbox.settle(request);
+  }
+
+  /** The target's disconnect() was called there, and returned. */
+  told() {
+    this.#isTelling = false;
+  }
+
+  finish(end) {
+    this.#finish(end);
+  }
+
+  tellDisconnect() {
+    this.#stopCounting();
+    this.#tellDisconnect();
+  }
+
+  // ------------------------------------------------------------------ what others ask
 
   /** Whether it keeps the process alive. */
   get isHolding() {
@@ -207,6 +266,25 @@ class Channel {
     const parts = this.#longStrings?.bodyOf(message) ?? null;
     const payload = parts ?? this.#codec.payloadOf(message);
     const encoding = parts === null ? encodingOf(message, payload) : STRINGS;
+    const sending = { message, conversion, sendHandle, options, isQuiet, callback };
+    return this.#sendPayload(encoding, payload, sending);
+  }
+
+  /** As send(), of what JSON.stringify() gave for `message`. */
+  sendText(message, text, isQuiet, callback) {
+    if (text === undefined) throw errors.forkwireError('ERR_FORKWIRE_EMPTY_MESSAGE');
+    const sending = { message, conversion: null, options: {}, isQuiet, callback };
+    return this.#sendPayload(JSON_TEXT, text, sending);
+  }
+
+  /** The addon accepted it, and there may be more to say. */
+  acceptedText(message, isQuiet, callback) {
+    this.#accepted(LANE.USER, message, null, isQuiet, callback);
+    return this.#outbox.hasRoom();
+  }
+
+  #sendPayload(encoding, payload, sending) {
+    const { message, conversion, isQuiet, callback } = sending;
     const isInternal = mayBeInternal(message) && isInternalPayload(encoding, payload);
     const lane = isInternal ? LANE.INTERNAL : LANE.USER;
     const isText = encoding === JSON_TEXT && lane === LANE.USER && !conversion;
@@ -215,14 +293,7 @@ class Channel {
       if (status >= 0) this.#accepted(lane, message, null, isQuiet, callback);
       else this.#refused(status, message, isQuiet, callback);
     } else {
-      this.#sendAlone(lane, encoding, payload, {
-        message,
-        conversion,
-        sendHandle,
-        options,
-        isQuiet,
-        callback,
-      });
+      this.#sendAlone(lane, encoding, payload, sending);
     }
     if (encoding === JSON_TEXT && payload.length >= LARGE_TEXT) this.#sentLarge();
     return this.#outbox.hasRoom();

@@ -3,8 +3,7 @@
 // The child's side of the bring-up: takes the channel that the parent left, and makes it process's.
 
 const { takeFrom } = require('./environment');
-const { NO_ADDON_EXIT_CODE } = require('./errors');
-const { DEFAULTS } = require('./limits');
+const { load } = require('./loader');
 const { nodeProcess } = require('./primordials');
 
 function loadAttachment() {
@@ -13,7 +12,7 @@ function loadAttachment() {
   } catch (error) {
     const text = `forkwire: ${error.message}. Fork with { channel: 'node' } to do without.\n`;
     require('node:fs').writeSync(2, text);
-    return nodeProcess.exit(NO_ADDON_EXIT_CODE);
+    return nodeProcess.exit(load('./errors', module).NO_ADDON_EXIT_CODE);
   }
 }
 
@@ -77,7 +76,7 @@ function takeNodeChannel() {
   if (fd < 0) return 'no descriptor is free';
   found.remove();
   const { serialization } = found;
-  const options = { fd, serialization, limits: DEFAULTS, trace: 'parent', endsWithClose: false };
+  const options = { fd, serialization, trace: 'parent', endsWithClose: false };
   const channel = attachment.attach(nodeProcess, {
     wire: 'node',
     reason: PARENTS_WIRE,

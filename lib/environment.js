@@ -3,7 +3,7 @@
 // What a child finds in its environment: where its channel is, and the preload that takes it. Both are put
 // there by the parent and taken out again by the child before user code looks.
 
-const { limitsFrom, sharedLimits } = require('./limits');
+const { load } = require('./loader');
 
 const CHANNEL = 'FORKWIRE_CHANNEL';
 const OPTIONS = 'NODE_OPTIONS';
@@ -41,7 +41,8 @@ function pairsForChild(pairs, preload, { fd, inode, serialization, limits, addon
   const ours = requireOption(preload);
   const texts = { preload: ours, addon };
   const encoded = Object.entries(texts).map(([name, text]) => [name, encodeURIComponent(text)]);
-  const named = [['serialization', serialization], ...sharedLimits(limits), ...encoded];
+  const shared = limits ? load('./limits', module).sharedLimits(limits) : [];
+  const named = [['serialization', serialization], ...shared, ...encoded];
   return [
     ...without(pairs, [...RESERVED, OPTIONS]),
     `${OPTIONS}=${users === undefined ? ours : `${ours} ${users}`}`,
@@ -64,7 +65,11 @@ function decoded(text) {
   }
 }
 
-/** { fd, inode, serialization, limits, option: what was added to NODE_OPTIONS, addon }, or null for nonsense. */
+const TEXTS = ['serialization', 'preload', 'addon'];
+
+const hasLimits = (named) => Object.keys(named).some((name) => !TEXTS.includes(name));
+
+/** { fd, inode, serialization, limits: undefined for the defaults, option: what was added to NODE_OPTIONS, addon }, or null for nonsense. */
 function parseChannel(value) {
   const match = /^(\d{1,9}):(\d{1,15})(?::(.*))?$/.exec(value);
   if (!match) return null;
@@ -73,7 +78,7 @@ function parseChannel(value) {
     fd: Number(match[1]),
     inode: Number(match[2]),
     serialization: named.serialization === 'advanced' ? 'advanced' : 'json',
-    limits: limitsFrom(named),
+    limits: hasLimits(named) ? load('./limits', module).limitsFrom(named) : undefined,
     option: decoded(named.preload),
     addon: decoded(named.addon),
   };

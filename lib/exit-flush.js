@@ -8,7 +8,6 @@
 // away again, the addon still flushes at the end of the script, of the Worker, and in exit(3); callbacks
 // that are due then are not called.
 
-const { isMainThread } = require('./node-internals');
 const { nodeProcess } = require('./primordials');
 
 // Sent to oneself, these neither end nor stop the process.
@@ -54,7 +53,7 @@ function flushAtExit(flushAll, processGroup, finishAll = () => {}) {
     flushAll(true);
     finishAll();
   });
-  if (!isMainThread()) return; // in a Worker these do not exist, or end only it
+  if (nodeProcess.abort?.disabled === true) return; // in a Worker these do not exist, or end only it
   wrap('reallyExit', () => flushAll(true));
   wrap('abort', () => flushAll(true));
   if (nodeProcess.execve) wrap('execve', () => flushAll(false)); // it may refuse what it was given

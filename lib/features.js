@@ -4,6 +4,7 @@
 // switches them off there, for tests and to find out what a part is worth. In JavaScript:
 //   texts       short strings and numbers become JSON texts without JSON.stringify(), and travel like objects
 //   plain-data  plain data in 'advanced' travels as JSON
+//   core        channels begin as a CoreChannel; any other name has them whole from the start as well
 //   views       large Buffers inside a message of 'advanced' travel beside the value
 
 const { nodeProcess } = require('./primordials');

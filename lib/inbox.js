@@ -13,7 +13,6 @@ const {
   isCopied,
   isFaultOfData,
 } = require('./serialization');
-const { STATE } = require('./state');
 
 // Codes of Batch in src/binding/batch.h.
 const HAS_HANDLE = 16;
@@ -87,24 +86,21 @@ class Inbox {
   #arrived = new Fifo(); // runs with a tick to come for each message
   #kept = []; // items of the batch that is just being read
   #parked = new Fifo(); // runs of user messages that wait for a listener, or behind a handle that is not usable yet
-  #state;
+  #deliveries;
   #isWaiting = false; // for that handle
   #unscheduled = 0; // messages of the batch that is just being read
-  #ticks = 0; // that are to come
   #isFlushScheduled = false;
-  #nDelivering = 0; // ticks that are running: more than one where a listener turns the event loop itself
-  #isOverdue = false; // it does, and did not run the ticks that are to come
 
   /**
-   * @param state Float64Array that is shared with `native`
+   * @param deliveries the Deliveries of the channel
    * @param arrivals () => what makes objects of handles
    * @param clusterWorker looks at internal messages first
    * @param interpret what is to be delivered of a decoded entry, or null; where it is null, all of it
    */
-  constructor(target, native, state, arrivals, clusterWorker, interpret = null) {
+  constructor(target, native, deliveries, arrivals, clusterWorker, interpret = null) {
     this.#target = target;
     this.#native = native;
-    this.#state = state;
+    this.#deliveries = deliveries;
     this.#arrivals = arrivals;
     this.#clusterWorker = clusterWorker;
     this.#interpret = interpret;
@@ -112,17 +108,28 @@ class Inbox {
 
   /** A message that came alone is delivered at once if nothing is before it and somebody listens. Whether it was. */
   deliverText(text, cost) {
-    const isFirst = this.#ticks === 0 && this.#parked.size === 0 && this.#canDeliver;
+    const isFirst = this.#deliveries.ticks === 0 && this.#parked.size === 0 && this.#canDeliver;
     const message = isFirst ? parsed(text) : undefined;
     if (message === undefined || isInternal(message)) return false;
     this.#delivered(0, cost);
-    this.#nDelivering++;
+    this.#deliveries.running++;
     try {
       this.#target.emit('message', message, undefined);
     } finally {
-      this.#nDelivering--;
+      this.#deliveries.running--;
     }
     return true;
+  }
+
+  /** Messages whose ticks are to come already: message, cost, ... */
+  takeOver(arrived) {
+    for (let i = 0; i < arrived.length; i += 2)
+      this.#arrived.push(new Run([arrived[i]], arrived[i + 1], 0, false, undefined));
+  }
+
+  /** The tick of one that arrived. */
+  runArrivedTick() {
+    this.runTick(deliverArrived);
   }
 
   /** Items of a batch, flat, as src/binding/batch.h describes them, of which more will come. */
@@ -229,8 +236,7 @@ class Inbox {
   }
 
   #delivered(lane, cost) {
-    this.#state[STATE.COUNTS + lane]++;
-    this.#state[STATE.COSTS + lane] += cost;
+    this.#deliveries.delivered(lane, cost);
   }
 
   /**
@@ -241,8 +247,7 @@ class Inbox {
     const count = this.#unscheduled;
     if (count === 0) return;
     this.#unscheduled = 0;
-    this.#ticks += count;
-    this.#hold();
+    this.#deliveries.schedule(count);
     for (let i = 0; i < count; i++) nextTick(deliverInTick, this);
   }
 
@@ -250,20 +255,8 @@ class Inbox {
   #scheduleParked() {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    this.#ticks++;
-    this.#hold();
+    this.#deliveries.schedule(1);
     nextTick(flushInTick, this);
-  }
-
-  /** While a tick is to come, this end does not say END. */
-  #hold() {
-    this.#state[STATE.SCHEDULED] = 1;
-    this.#settle();
-  }
-
-  /** Tells the addon what changed, unless it is about to look by itself. */
-  #settle() {
-    if (this.#state[STATE.IN_BATCH] === 0) this.#native.settle();
   }
 
   /** Any new listener may be one for 'message': it is added only after this event. */
@@ -304,15 +297,11 @@ class Inbox {
 
   /** @param work what one of the scheduled ticks does */
   runTick(work) {
-    this.#isOverdue = false;
-    this.#nDelivering++;
+    this.#deliveries.beginTick();
     try {
       Reflect.apply(work, this, []);
     } finally {
-      this.#nDelivering--;
-      this.#ticks--;
-      if (this.#ticks === 0) this.#state[STATE.SCHEDULED] = 0;
-      this.#settle();
+      this.#deliveries.endTick();
     }
   }
 
@@ -324,15 +313,16 @@ class Inbox {
   /** A listener turns the event loop. Most who do that run ticks as well: those that are to come have one turn's time. Then
    * what is due is delivered here. */
   turnWithin() {
-    const isLate = this.#isOverdue;
-    this.#isOverdue = !isLate && this.#isDue;
-    if (isLate) this.#nDelivering++;
+    const deliveries = this.#deliveries;
+    const isLate = deliveries.isOverdue;
+    deliveries.isOverdue = !isLate && this.#isDue;
+    if (isLate) deliveries.running++;
     try {
       while (isLate && this.#isDue) this.#deliverDue();
     } finally {
-      if (isLate) this.#nDelivering--;
-      this.#state[STATE.SCHEDULED] = this.#isDue ? 1 : 0;
-      this.#settle();
+      if (isLate) deliveries.running--;
+      deliveries.isScheduled = this.#isDue;
+      deliveries.settle();
     }
   }
 
@@ -390,7 +380,7 @@ class Inbox {
 
   /** This end says END: what waits for a listener is not delivered any more, unless that is just happening. */
   dropParked() {
-    if (this.#nDelivering === 0) this.#parked.clear();
+    if (this.#deliveries.running === 0) this.#parked.clear();
   }
 
   /** The channel is over. Where the peer ended it, messages that wait for a listener still get to one; handles went back to

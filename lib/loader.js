@@ -13,28 +13,11 @@ if (typeof __filename !== 'string' || !/^\/.*\/lib\/loader\.js$/.test(__filename
   throw Object.assign(new Error(text), { code: 'ERR_FORKWIRE_BUNDLED' });
 }
 
-const fs = require('node:fs');
-const { compileFunction } = require('node:vm');
 const { nodeProcess } = require('./primordials');
 
-/** Needed with the first handle, or the first large message. */
-const OF_HANDLES = [
-  'arrivals',
-  'bookkeeping',
-  'builtins',
-  'handle-traffic',
-  'handles',
-  'long-strings',
-  'moved-socket',
-  'node-keys',
-  'pending-writes',
-  'report-thrown',
-  'server-lists',
-  'socket-list',
-];
-
-/** Needed with the first channel of another kind: stock Node's wire, serialization 'advanced'. */
-const OF_OTHER_CHANNELS = ['advanced', 'node-polls', 'node-protocol', 'plain-data', 'views'];
+/** What may be needed later: the whole channel, handles, channels of another kind. All else is loaded by these. */
+const LATER = ['advanced', 'channel', 'handle-traffic', 'limits', 'long-strings', 'node-polls'];
+const LATER_ON_STOCK_WIRE = ['node-protocol', 'plain-data', 'views'];
 
 const Module = module.constructor;
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
@@ -43,11 +26,11 @@ const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
  * itself. Their require() does it there. */
 const isNodes = require.cache !== undefined && module instanceof require('node:module');
 
-const sources = new Map(); // file -> what was read ahead
+let sourceOf = () => undefined; // of a file that was read ahead
 
 const fileOf = (name) => `${__dirname}/${name}.js`;
 
-const read = (file) => fs.readFileSync(file, 'utf8');
+const read = (file) => require('node:fs').readFileSync(file, 'utf8');
 
 /** The oldest versions of package.json's `engines`. Nothing above may need a newer language than they do. */
 function isTooOld(version) {
@@ -56,8 +39,8 @@ function isTooOld(version) {
 }
 
 function run(made, file) {
-  const body = compileFunction(sources.get(file) ?? read(file), PARAMETERS, { filename: file });
-  sources.delete(file);
+  const { compileFunction } = require('node:vm');
+  const body = compileFunction(sourceOf(file) ?? read(file), PARAMETERS, { filename: file });
   const requireFrom = (name) => (name.startsWith('./') ? load(name, made) : require(name));
   Reflect.apply(body, made.exports, [made.exports, requireFrom, made, file, __dirname]);
   made.loaded = true;
@@ -88,14 +71,15 @@ function load(name, parent) {
   return isNodes ? loadFile(name, parent) : require(name);
 }
 
-/** So that these files can be loaded whenever they are needed. A module system that is not Node's may be gone by
- * then, so they are loaded at once. */
-function readAhead(names) {
-  for (const name of names) {
-    const file = fileOf(name);
-    if (!isNodes) load(`./${name}`, module);
-    else if (!require.cache[file]) sources.set(file, read(file));
-  }
+/**
+ * Has the addon read all files, so that they can be loaded whenever they are needed. A module system that is not Node's may be
+ * gone by then, so they are loaded at once.
+ */
+function readAhead(addon) {
+  if (isNodes) {
+    addon.readSources(__dirname);
+    sourceOf = addon.sourceOf;
+  } else for (const name of [...LATER, ...LATER_ON_STOCK_WIRE]) load(`./${name}`, module);
 }
 
 if (isTooOld(nodeProcess.versions.node)) {
@@ -103,4 +87,4 @@ if (isTooOld(nodeProcess.versions.node)) {
   throw require('./errors').forkwireError('ERR_FORKWIRE_RUNTIME', found);
 }
 
-module.exports = { OF_HANDLES, OF_OTHER_CHANNELS, load, readAhead };
+module.exports = { load, readAhead };

@@ -70,6 +70,12 @@ class Outbox {
     return withPid(errnoError(errnoOf('EPIPE'), 'write'), this.#pid());
   }
 
+  /** Messages were accepted on the user's lane before this was made. */
+  takeOver(count, needsDrain) {
+    this.#sent[0] = count;
+    this.#needsDrain = needsDrain;
+  }
+
   /** A message was accepted. `token` is its handle's, if it has one. */
   add(lane, callback, token) {
     const number = ++this.#sent[lane];

@@ -70,10 +70,7 @@ function explain(channel, reason) {
 const load = (name) => require('./loader').load(name, module);
 
 function loadSpawn() {
-  const { OF_HANDLES, OF_OTHER_CHANNELS, readAhead } = require('./loader');
-  const spawn = load('./spawn');
-  readAhead([...OF_HANDLES, ...OF_OTHER_CHANNELS]);
-  return spawn;
+  return load('./spawn');
 }
 
 let ours;
@@ -170,8 +167,6 @@ function takeAnyChannel() {
   const { takeChannel, takeNodeChannel } = load('./child');
   takeChannel(__filename);
   const reason = hasNodeChannel() ? takeNodeChannel() : undefined;
-  const { OF_HANDLES, readAhead } = require('./loader');
-  if (isPreload) readAhead(OF_HANDLES);
   return reason;
 }
 

@@ -6,22 +6,55 @@
 // Node itself would have left.
 
 const { ChildProcess } = require('node:child_process');
-const path = require('node:path');
 const attachment = require('./attach');
-const { NO_ADDON_EXIT_CODE, isErrno, missingHello } = require('./errors');
 const { pairsForChild, pairsForNodeChild } = require('./environment');
-const { report } = require('./diagnostics');
-const { DEFAULTS, channelOf, limitsOf } = require('./limits');
+const { load } = require('./loader');
 const { expectClose, interceptExit } = require('./node-internals');
 const { nextTick } = require('./primordials');
-const { chooseWire, isNode, remember } = require('./wire-choice');
+const { isPlainNode } = require('./host');
 
-const PRELOAD = path.join(__dirname, 'preload.js');
+/** Options of fork() and spawn() that stock has not. */
+const OWN_OPTIONS = [
+  'acceptHandles',
+  'channel',
+  'credit',
+  'exitFlush',
+  'latency',
+  'maxMessageSize',
+  'maxQueueBytes',
+  'untrusted',
+];
+
+const PRELOAD = `${__dirname}/preload.js`;
 
 /** What a child loads: the folder stands for all that is in it. */
 const filesWith = (preload) => [__dirname, preload, attachment.addonFile];
 
+const identities = new Map(); // file -> what it was when this process loaded it
+
+/** Files that children will load: they must stay what they are now. */
+function remember(files) {
+  for (const file of files)
+    if (!identities.has(file)) identities.set(file, attachment.identityOf(file));
+}
+
+/** Whether it is gone, or may not be read, or is another than this process has. */
+function hasChanged(file) {
+  const identity = identities.get(file);
+  return identity === undefined || attachment.identityOf(file) !== identity;
+}
+
 remember(filesWith(PRELOAD));
+
+/** As chooseWire() gives it; `isPeer`: whether the child itself will have the channel, as far as is known. */
+function choose(options, slot, asked, changedFile) {
+  const system = { ...attachment, changedFile };
+  if (asked === undefined && isPlainNode(options, slot, system))
+    return { wire: 'native', isPeer: true };
+  const { chooseWire, isNode } = load('./wire-choice', module);
+  const choice = chooseWire(options, slot, asked, system);
+  return { ...choice, isPeer: choice.wire === 'native' || isNode(options, attachment) };
+}
 
 /** The one index of 'ipc' in stdio, or -1. Whatever Node would refuse is left to Node to refuse. */
 function ipcSlot({ stdio, envPairs, serialization, file, args }) {
@@ -63,11 +96,14 @@ function start(child, options, spawn, [ours, theirs]) {
 }
 
 /** Exit codes of a Node that did not run its preload, or not to its end: any other has words of its own on stderr. */
-const SILENT_CODES = [0, 1, NO_ADDON_EXIT_CODE];
+const isSilentCode = (code) =>
+  code === 0 || code === 1 || code === load('./errors', module).NO_ADDON_EXIT_CODE;
 
 /** The child was to speak the native wire, as far as could be known, and ended by itself without a word. */
 function reportSilence(child, channel, program, exitCode, signalCode) {
-  if (!channel.owesHello || signalCode || !SILENT_CODES.includes(exitCode)) return;
+  if (!channel.owesHello || signalCode || !isSilentCode(exitCode)) return;
+  const { report } = load('./diagnostics', module);
+  const { missingHello } = load('./errors', module);
   nextTick(report, child, missingHello(child.pid, program, exitCode));
 }
 
@@ -88,6 +124,12 @@ function drainBeforeExit(child, channel, isPeer, program) {
   });
 }
 
+/** Whether an error of spawn() says that no descriptor is free. */
+function isOfDescriptors(status) {
+  const { isErrno } = load('./errors', module);
+  return isErrno(status, 'EMFILE') || isErrno(status, 'ENFILE');
+}
+
 /** Without a channel nobody would know of the child any more: fork() throws, and it does not run on. */
 function attachTo(child, channelOptions) {
   try {
@@ -103,15 +145,21 @@ function spawnOn(plan, child, options, slot, spawn) {
   if (!Array.isArray(pair)) return Reflect.apply(spawn, child, [options]); // Node fails too, its own way
   const channelOptions = prepare(options, slot, plan, pair);
   const status = start(child, options, spawn, pair);
-  if (isErrno(status, 'EMFILE') || isErrno(status, 'ENFILE')) {
+  if (status < 0 && isOfDescriptors(status)) {
     attachment.closeFd(pair[0]);
     return status;
   }
   expectClose(child);
   const channel = attachTo(child, channelOptions);
-  const isPeer = plan.wire === 'native' || isNode(options, attachment);
-  if (child.pid) drainBeforeExit(child, channel, isPeer, options.file);
+  if (child.pid) drainBeforeExit(child, channel, plan.isPeer, options.file);
   return status;
+}
+
+/** What options of forkwire's own say: { asked: which wire, limits: undefined for the defaults }. */
+function askedFor(given) {
+  if (!OWN_OPTIONS.some((name) => given?.[name] !== undefined)) return {};
+  const { channelOf, limitsOf } = load('./limits', module);
+  return { limits: limitsOf(given), asked: channelOf(given) };
 }
 
 /**
@@ -123,11 +171,10 @@ function spawnOn(plan, child, options, slot, spawn) {
 function spawnChild(child, options, preload, given, spawn) {
   const slot = options === null || typeof options !== 'object' ? -1 : ipcSlot(options);
   if (slot < 0) return Reflect.apply(spawn, child, [options]);
-  const limits = given ? limitsOf(given) : DEFAULTS; // throws, so before there are descriptors
-  const asked = given && channelOf(given);
+  const { asked, limits } = askedFor(given); // throws, so before there are descriptors
   const files = filesWith(preload);
   remember(files);
-  const choice = chooseWire(options, slot, asked, files, attachment);
+  const choice = choose(options, slot, asked, files.find(hasChanged));
   const plan = { ...choice, preload, limits, isAsked: asked === 'native' };
   return spawnOn(plan, child, options, slot, spawn);
 }

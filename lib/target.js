@@ -2,29 +2,33 @@
 
 // What users and Node's cluster module see of a channel: own properties of a ChildProcess or of process, as in stock.
 
-const util = require('node:util');
-const { nodeError, validateObject } = require('./errors');
+const { load } = require('./loader');
 const { nextTick, nodeProcess, setProperty } = require('./primordials');
 
 const NO_OPTIONS = Object.freeze({ swallowErrors: false });
 
 /** `_channel`, which is gone from Node 26 on. */
 const HAS_ALIAS = Number.parseInt(nodeProcess.versions.node, 10) < 26;
-const ALIAS_WARNING = ['_channel is deprecated. Use ChildProcess.channel instead.', 'DEP0129'];
+
+let warnOfAlias;
+
+/** Once a process. */
+function warn() {
+  const text = '_channel is deprecated. Use ChildProcess.channel instead.';
+  warnOfAlias ??= require('node:util').deprecate(() => {}, text, 'DEP0129');
+  warnOfAlias();
+}
+
 const ALIAS = {
   __proto__: null,
-  get: util.deprecate(
-    function getChannel() {
-      return this.channel;
-    },
-    ...ALIAS_WARNING,
-  ),
-  set: util.deprecate(
-    function setChannel(channel) {
-      this.channel = channel;
-    },
-    ...ALIAS_WARNING,
-  ),
+  get() {
+    warn();
+    return this.channel;
+  },
+  set(channel) {
+    warn();
+    this.channel = channel;
+  },
   configurable: true,
   enumerable: false,
 };
@@ -37,6 +41,7 @@ const pidOfPeer = (target) => channels.get(target)?.pid;
 function sendIfConnected(target, message, sendHandle, options, callback) {
   const given = { swallowErrors: false, ...options };
   if (target.connected) return target._send(message, sendHandle, given, callback);
+  const { nodeError } = load('./errors', module);
   const error = nodeError('ERR_IPC_CHANNEL_CLOSED', pidOfPeer(target));
   if (typeof callback === 'function') nextTick(callback, error);
   else nextTick(() => target.emit('error', error));
@@ -50,13 +55,14 @@ function send(message, sendHandle, options, callback) {
   if (typeof options === 'function') {
     return sendIfConnected(this, message, sendHandle, undefined, options);
   }
-  if (options !== undefined) validateObject(options, 'options');
+  if (options !== undefined) load('./errors', module).validateObject(options, 'options');
   return sendIfConnected(this, message, sendHandle, options, callback);
 }
 
 /** A peer that takes nothing any more has `connected` false, though its end may still be to come: until then this ends it. */
 function disconnect() {
   if (!this.connected && !this.channel) {
+    const { nodeError } = load('./errors', module);
     this.emit('error', nodeError('ERR_IPC_DISCONNECTED', pidOfPeer(this)));
     return;
   }

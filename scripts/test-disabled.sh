@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 source scripts/lib/steps.sh
 
 features=("$@")
-[ "${#features[@]}" -gt 0 ] || features=(gathering finishing texts strings plain-data joining spinning slots segments external views sndbuf)
+[ "${#features[@]}" -gt 0 ] || features=(core gathering finishing texts strings plain-data joining spinning slots segments external views sndbuf)
 
 for feature in "${features[@]}"; do
   step "tests without $feature" env FORKWIRE_DISABLE="$feature" \

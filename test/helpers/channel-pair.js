@@ -5,13 +5,12 @@
 
 const EventEmitter = require('node:events');
 const attachment = require('../../lib/attach');
-const { DEFAULTS } = require('../../lib/limits');
 
 /** @param each [options of the left end, options of the right end], beyond the usual ones */
 function channelPair(each = [{}, {}]) {
   return attachment.socketPair().map((fd, i) => {
     const target = new EventEmitter();
-    const usual = { serialization: 'json', limits: DEFAULTS, trace: '', endsWithClose: false };
+    const usual = { serialization: 'json', trace: '', endsWithClose: false };
     const channel = attachment.attach(target, { fd, ...usual, ...each[i] });
     return { target, channel };
   });

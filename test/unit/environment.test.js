@@ -11,7 +11,7 @@ const {
 } = require('../../lib/environment');
 
 const ADDON = '/with "all", =signs: 100% é/forkwire.node';
-const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', limits: DEFAULTS, addon: ADDON };
+const CHANNEL = { fd: 3, inode: 4711, serialization: 'json', limits: undefined, addon: ADDON };
 
 /** What a child takes, but for the text that it takes out of NODE_OPTIONS. */
 function taken(env, preload) {

@@ -2,18 +2,29 @@
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
+const { isPlainNode } = require('../../lib/host');
 const { chooseWire } = require('../../lib/wire-choice');
 
 const SYSTEM = { isPrivileged: () => false, startedAs: () => process.execPath };
 
 /** What is chosen: { wire, reason }. */
-function choiceFor({ asked, ...options } = {}, slot = 3, files = [], system = SYSTEM) {
+function choiceFor({ asked, ...options } = {}, slot = 3, system = SYSTEM) {
   const args = [process.execPath, ...(options.args ?? []), 'script.js'];
   const given = { file: process.execPath, envPairs: [], ...options, args };
-  return chooseWire(given, slot, asked, files, system);
+  return chooseWire(given, slot, asked, system);
 }
 
-const choose = (...args) => choiceFor(...args).wire;
+/** The wire. What isPlainNode() says of the same is no other answer: it may only be in doubt. */
+function choose({ asked, ...options } = {}, slot = 3, system = SYSTEM) {
+  const { wire } = choiceFor({ asked, ...options }, slot, system);
+  const args = [process.execPath, ...(options.args ?? []), '/script.js'];
+  const given = { file: process.execPath, envPairs: [], ...options, args };
+  const isOwnProgram = (file) => file === process.execPath;
+  const isPlain = !asked && system === SYSTEM;
+  if (isPlain && isPlainNode(given, slot, { ...system, isOwnProgram }))
+    assert.equal(wire, 'native');
+  return wire;
+}
 
 describe('chooseWire()', () => {
   it("gives 'native' for this Node with a channel at 3 or higher", () => {
@@ -94,7 +105,10 @@ describe('chooseWire()', () => {
       [choiceFor({ args: ['--env_file=x'] }), 'with --env-file=x the child may not load forkwire'],
       [choiceFor({ file: '/bin/sh' }), '/bin/sh is not this Node'],
       [choiceFor({ asked: 'node' }), 'options.channel asks for it'],
-      [choiceFor({}, 3, ['/nowhere']), '/nowhere was replaced or removed, or cannot be read'],
+      [
+        choiceFor({}, 3, { ...SYSTEM, changedFile: '/nowhere' }),
+        '/nowhere was replaced or removed, or cannot be read',
+      ],
     ];
     for (const [choice, reason] of reasons) assert.deepEqual(choice, { wire: 'node', reason });
     assert.deepEqual(choiceFor(), { wire: 'native' });
@@ -143,7 +157,7 @@ describe('chooseWire()', () => {
   it("gives 'node' for a program whose NODE_OPTIONS the kernel makes it ignore", () => {
     const asked = [];
     const isPrivileged = (file) => asked.push(file) > 0;
-    assert.equal(choose({}, 3, [], { ...SYSTEM, isPrivileged }), 'node');
+    assert.equal(choose({}, 3, { ...SYSTEM, isPrivileged }), 'node');
     assert.deepEqual(asked, [process.execPath]);
   });
 
@@ -151,4 +165,33 @@ describe('chooseWire()', () => {
     assert.equal(choose({ asked: 'node' }), 'node');
     assert.equal(choose({ asked: 'native', file: '/bin/sh', uid: 0 }, 0), 'native');
   });
+});
+
+describe('isPlainNode()', () => {
+  const plain = { file: process.execPath, args: [process.execPath, '/a.js'], envPairs: ['A=1'] };
+  const system = { ...SYSTEM, isOwnProgram: () => true };
+
+  it('is certain of this Node with a script', () => {
+    assert.equal(isPlainNode(plain, 3, system), true);
+  });
+
+  for (const [what, options, slot, more] of [
+    ['an option', { args: [process.execPath, '--watch', '/a.js'] }],
+    ["no script, but 'inspect'", { args: [process.execPath, 'inspect', '/a.js'] }],
+    ['NODE_OPTIONS', { envPairs: ['NODE_OPTIONS='] }],
+    ['no arguments', { args: undefined }],
+    ['an argument that is no string', { args: [process.execPath, Buffer.from('--watch')] }],
+    ['a user', { uid: 0 }],
+    ['a group', { gid: 0 }],
+    ['a low slot', {}, 2],
+    ['a file that changed', {}, 3, { changedFile: '/x' }],
+    ['another program', {}, 3, { isOwnProgram: () => false }],
+    ['a program with rights of its own', {}, 3, { isPrivileged: () => true }],
+    ['a program that PATH finds', { file: 'node' }],
+  ]) {
+    it(`is not certain with ${what}`, () => {
+      const given = { ...plain, ...options };
+      assert.equal(isPlainNode(given, slot ?? 3, { ...system, ...more }), false);
+    });
+  }
 });
