@@ -10,10 +10,8 @@
 
 namespace {
 
-// That of the main thread, and who runs it. A process which that forked without exec is another one.
+// That of the main thread: what atexit() calls gets no argument.
 Environment* main_environment = nullptr;
-uv_thread_t main_thread;
-pid_t main_process;
 
 } // namespace
 
@@ -23,8 +21,8 @@ Environment::Environment(Napi::Env env) {
   napi_get_uv_event_loop(env, &loop);
   if (loop != uv_default_loop()) return;
   main_environment = this;
-  main_thread = uv_thread_self();
-  main_process = getpid();
+  thread_ = uv_thread_self();
+  process_ = getpid();
   std::atexit(OnExit);
 }
 
@@ -39,7 +37,8 @@ void Environment::OnExit() {
   Environment* environment = main_environment;
   uv_thread_t self = uv_thread_self();
   if (environment == nullptr || environment->is_ending_) return;
-  if (getpid() != main_process || uv_thread_equal(&self, &main_thread) == 0) return;
+  if (getpid() != environment->process_) return;
+  if (uv_thread_equal(&self, &environment->thread_) == 0) return;
   std::vector<fw_channel_t*> cores;
   for (Channel* channel : environment->channels_) cores.push_back(channel->core());
   environment->is_ending_ = true; // JavaScript is not called any more

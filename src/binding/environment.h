@@ -50,6 +50,8 @@ private:
   std::vector<int> fds_;
   Sources sources_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  uv_thread_t thread_ = {}; // who runs it, that of the main thread
+  pid_t process_ = 0;       // a process which that forked without exec is another one
   bool is_ending_ = false;
 };
 

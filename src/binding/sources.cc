@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace {
 
@@ -45,7 +46,8 @@ void Sources::Read(const std::string& folder) {
     int fd = openat(dirfd(listing), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) continue;
     std::string text;
-    if (ReadWhole(fd, &text)) texts_[folder + '/' + name] = std::move(text);
+    if (ReadWhole(fd, &text))
+      texts_[std::string(folder).append("/").append(name)] = std::move(text);
     close(fd);
   }
   closedir(listing);

@@ -81,12 +81,12 @@ struct fw_channel_s {
   uint32_t n_sent_this_turn; /* messages */
   uint32_t n_stream_turns;   /* in a row, with a send soon behind the last write */
   int is_blocked;            /* the kernel takes no more: wait for UV_WRITABLE */
-  size_t last_size;          /* of the message that was to be sent last */
   int is_held_up;            /* what was to be written could not leave as a whole */
   int is_broken;             /* the peer reads no more; what it wrote is still read */
   int is_synchronous;        /* the process is ending: every send is flushed at once */
   uint64_t flush_stall_at;   /* uv_hrtime() in ms: the flush at exit gives this channel up, or 0 */
   uint64_t flush_total_at;
+  size_t last_size; /* of the message that was to be sent last */
   int is_given_up;
   uint32_t write_retry_ms;
   uint64_t last_write;  /* uv_hrtime() */
@@ -112,7 +112,6 @@ struct fw_channel_s {
   int peer_ended;
   int is_dead; /* the peer is: what it wrote is read, and nothing that comes later */
   int is_eof;
-  uint64_t drain_end; /* of that, in bytes_read */
   int is_ending_told;
   int end_reported;
   int peer_end_settled;
@@ -121,7 +120,8 @@ struct fw_channel_s {
   int is_due;       /* the prepare handle is to write what was gathered */
   int is_scheduled; /* it is to look after events and ends, too */
   fw_wait_t waits;
-  uint64_t deadline; /* of that, or 0 */
+  uint64_t deadline;  /* of that, or 0 */
+  uint64_t drain_end; /* where what a dead peer wrote ends, in bytes_read */
 
   fw_hello_t peer;
   int has_sender; /* of the last read: see fw_fd_set_t */
