@@ -9,6 +9,7 @@ const diagnostics = require('./diagnostics');
 const { DISABLED_FOR_UNTRUSTED, disabledInAddon } = require('./features');
 const errors = require('./errors');
 const { Inbox } = require('./inbox');
+const { load } = require('./loader');
 const { DEFAULTS, refusedEncodings } = require('./limits');
 const { checkMessage, mayBeInternal } = require('./messages');
 const { countClose, isMainThread } = require('./node-internals');
@@ -42,7 +43,7 @@ let loadedHandles;
 
 /** What handles need: most channels carry none. The file was read before: see spawn.js and loader.js. */
 function loadHandles() {
-  loadedHandles ??= require('./handle-traffic');
+  loadedHandles ??= load('./handle-traffic', module);
   return loadedHandles;
 }
 
@@ -140,7 +141,7 @@ class Channel {
     const options = {
       ...limits,
       wire: 0, // FW_WIRE_NATIVE
-      ...(isNative ? {} : require('./node-protocol').nodeWireOptions(serialization)),
+      ...(isNative ? {} : load('./node-protocol', module).nodeWireOptions(serialization)),
       refusedEncodings: refusedEncodings(serialization),
       endStall: 0,
       ownsHandles: isMainThread() ? 0 : 1,
@@ -168,8 +169,8 @@ class Channel {
   }
 
   #speakToNode(serialization) {
-    const { NodePolls } = require('./node-polls');
-    const { NodeProtocol } = require('./node-protocol');
+    const { NodePolls } = load('./node-polls', module);
+    const { NodeProtocol } = load('./node-protocol', module);
     const send = (message) => this.send(message, undefined, { swallowErrors: true });
     const canAsk = () => this.#target.connected;
     const canAnswer = () => this.#target.connected && !this.#outbox.isStuck;
@@ -303,7 +304,7 @@ class Channel {
   #sentLarge() {
     if (this.#protocol !== null || this.#codec !== codecs.json) return;
     if (this.#longStrings === null) {
-      const { LongStrings } = require('./long-strings');
+      const { LongStrings } = load('./long-strings', module);
       this.#longStrings = new LongStrings(this.#native);
     }
     this.#longStrings.sentLarge();

@@ -15,9 +15,21 @@ if (typeof __filename !== 'string' || !/^\/.*\/lib\/loader\.js$/.test(__filename
 
 const { nodeProcess } = require('./primordials');
 
-/** What may be needed later: the whole channel, handles, channels of another kind. All else is loaded by these. */
-const LATER = ['advanced', 'channel', 'handle-traffic', 'limits', 'long-strings', 'node-polls'];
-const LATER_ON_STOCK_WIRE = ['node-protocol', 'plain-data', 'views'];
+/** What load() may be asked for after the start. */
+const LATER = [
+  'advanced',
+  'channel',
+  'diagnostics',
+  'errors',
+  'handle-traffic',
+  'limits',
+  'long-strings',
+  'node-internals',
+  'node-polls',
+  'node-protocol',
+  'outbox',
+  'wire-choice',
+];
 
 const Module = module.constructor;
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
@@ -27,6 +39,7 @@ const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const isNodes = require.cache !== undefined && module instanceof require('node:module');
 
 let sourceOf = () => undefined; // of a file that was read ahead
+const loadedAhead = new Map(); // by another module system: name -> exports
 
 const fileOf = (name) => `${__dirname}/${name}.js`;
 
@@ -68,7 +81,8 @@ function loadFile(name, parent) {
  * @param parent the module that asks for it
  */
 function load(name, parent) {
-  return isNodes ? loadFile(name, parent) : require(name);
+  if (isNodes) return loadFile(name, parent);
+  return loadedAhead.get(name) ?? require(name);
 }
 
 /**
@@ -79,7 +93,9 @@ function readAhead(addon) {
   if (isNodes) {
     addon.readSources(__dirname);
     sourceOf = addon.sourceOf;
-  } else for (const name of [...LATER, ...LATER_ON_STOCK_WIRE]) load(`./${name}`, module);
+    return;
+  }
+  for (const name of LATER) loadedAhead.set(`./${name}`, require(`./${name}`));
 }
 
 if (isTooOld(nodeProcess.versions.node)) {

@@ -6,6 +6,7 @@
 const { forkwireError } = require('./errors');
 const { isDisabled } = require('./features');
 const { QUOTED_MAX, quoted } = require('./json-text');
+const { load } = require('./loader');
 const { isInternal } = require('./messages');
 const { Buffer, JSONParse, JSONStringify } = require('./primordials');
 
@@ -29,7 +30,7 @@ let loadedAdvanced;
 
 /** What 'advanced' needs; a channel of that kind loads it when it is made. */
 function loadAdvanced() {
-  loadedAdvanced ??= require('./advanced');
+  loadedAdvanced ??= load('./advanced', module);
   return loadedAdvanced;
 }
 
@@ -136,7 +137,7 @@ function decode(encoding, payload) {
     case UTF16:
       return typeof payload === 'string' ? payload : payload.toString('utf16le');
     case STRINGS:
-      return blaming(require('./long-strings').messageIn, payload);
+      return blaming(load('./long-strings', module).messageIn, payload);
     default:
       return transferable(payload);
   }

@@ -4,6 +4,8 @@
 #define FW_BINDING_ENVIRONMENT_H
 
 #include <napi.h>
+#include <sys/types.h>
+#include <uv.h>
 
 #include <vector>
 

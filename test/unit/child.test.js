@@ -35,9 +35,7 @@ describe('a child that takes its channel', () => {
   it('shares what it loaded with a require() of forkwire, also as a parent itself', async () => {
     const child = forkFunction({ with: [require.resolve('../../lib')] }, (lib) => {
       const { fork } = require(lib);
-      const copies = new Set(
-        Object.keys(require.cache).filter((file) => /channel\.js$/.test(file)),
-      );
+      const copies = new Set(Object.keys(require.cache).filter((file) => /core\.js$/.test(file)));
       const grandchild = fork('-e', ["process.on('message', (it) => process.send(it))"]);
       grandchild.send('there and back');
       grandchild.once('message', (answer) => {
