@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace {
 Environment* EnvironmentOf(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>();
 }
+
+constexpr size_t kIdentitySize = 96; // four numbers of 20 digits at most
 
 uint64_t ModifiedNs(const struct stat& status) {
 #ifdef __APPLE__
@@ -105,8 +108,12 @@ Napi::Value IdentityOf(const Napi::CallbackInfo& info) {
   std::string path = info[0].As<Napi::String>();
   if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0)
     return info.Env().Undefined();
-  std::string identity = std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino) + ':' +
-                         std::to_string(status.st_size) + ':' + std::to_string(ModifiedNs(status));
+  char identity[kIdentitySize];
+  std::snprintf(identity, sizeof(identity), "%llu:%llu:%lld:%llu",
+                static_cast<unsigned long long>(status.st_dev),
+                static_cast<unsigned long long>(status.st_ino),
+                static_cast<long long>(status.st_size),
+                static_cast<unsigned long long>(ModifiedNs(status)));
   return Napi::String::New(info.Env(), identity);
 }
 

@@ -46,14 +46,15 @@ void Sources::Read(const std::string& folder) {
     int fd = openat(dirfd(listing), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) continue;
     std::string text;
-    if (ReadWhole(fd, &text))
-      texts_[std::string(folder).append("/").append(name)] = std::move(text);
+    std::string file = std::string(folder).append("/").append(name);
+    if (ReadWhole(fd, &text)) sources_.push_back({std::move(file), std::move(text)});
     close(fd);
   }
   closedir(listing);
 }
 
 const std::string* Sources::Find(const std::string& file) const {
-  auto found = texts_.find(file);
-  return found == texts_.end() ? nullptr : &found->second;
+  for (const Source& source : sources_)
+    if (source.file == file) return &source.text;
+  return nullptr;
 }

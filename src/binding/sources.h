@@ -3,7 +3,7 @@
 #define FW_BINDING_SOURCES_H
 
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 class Sources {
 public:
@@ -13,7 +13,11 @@ public:
   const std::string* Find(const std::string& file) const;
 
 private:
-  std::unordered_map<std::string, std::string> texts_;
+  struct Source {
+    std::string file;
+    std::string text;
+  };
+  std::vector<Source> sources_;
 };
 
 #endif
