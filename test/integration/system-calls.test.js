@@ -10,6 +10,7 @@ const { isStock } = require('../helpers/subject');
 
 const CALLS = 'read,write,readv,writev,sendto,sendmsg,recvmsg,epoll_wait,epoll_pwait';
 const SENDS = 'sendto,sendmsg';
+const TRIES = 8;
 
 /** The child ends the conversation when it has all messages, so that both ends read and write all of them. */
 function burst(count) {
@@ -82,8 +83,11 @@ describe('the system calls of both processes', () => {
   itTraces(
     `send several of the messages that follow each other turn by turn at once${forWantOf}`,
     async () => {
-      const sends = await callsOf(2000, folder, { body: stream, calls: SENDS });
-      assert.ok(sends < 1500, `${sends} for 2000`);
+      // On a busy machine a turn may take longer than a message waits for the next one. Where none waits, each run has 2000.
+      const counts = [];
+      do counts.push(await callsOf(2000, folder, { body: stream, calls: SENDS }));
+      while (counts.at(-1) >= 1500 && counts.length < TRIES);
+      assert.ok(counts.at(-1) < 1500, `${counts} for 2000`);
     },
   );
 });
