@@ -1,8 +1,9 @@
 'use strict';
 
-// What most channels do and no more: JSON messages both ways on the native wire, with the default limits. It is all that a process
-// loads before its first message. The first thing that is not here (a handle, an internal message, one that nobody listens
-// for) has the whole Channel take over, on the same channel of the addon: see promote(). Nobody sees the difference.
+// What most channels do and no more: JSON messages both ways on the native wire, with the default
+// limits. A process loads no more of a channel before its first message. The first thing that is not
+// here (a handle, an internal message, one that nobody listens for) has the whole Channel take over,
+// on the same channel of the addon: see promote(). Nobody sees the difference.
 
 const { Control } = require('./control');
 const { Deliveries } = require('./deliveries');
@@ -234,7 +235,7 @@ class CoreChannel {
 
   #onMessage(text, cost) {
     const isFirst = this.deliveries.ticks === 0 && this.#canDeliver;
-    const messages = isFirst ? parsed(`[${text}]`, 1) : null;
+    const messages = isFirst ? parsedOne(text) : null;
     if (messages === null) {
       this.promote().handler.onMessage(text, cost);
       return;
@@ -413,7 +414,7 @@ class CoreChannel {
 }
 
 /** An array of `count` messages for listeners, or null where the text is anything else. */
-function parsed(text, count) {
+function parsedRun(text, count) {
   try {
     const messages = JSONParse(text);
     return messages.length === count && !messages.some(isInternal) ? messages : null;
@@ -422,10 +423,20 @@ function parsed(text, count) {
   }
 }
 
+/** The same of the text of one, which may be as long as a string can be. */
+function parsedOne(text) {
+  try {
+    const message = JSONParse(text);
+    return isInternal(message) ? null : [message];
+  } catch {
+    return null;
+  }
+}
+
 /** The messages of an item, or null where they are not the usual. */
 function messagesOf(code, value) {
-  if (code & JOINED && code < 2 ** 31) return parsed(value, code >> 8);
-  return code === JSON_TEXT ? parsed(`[${value}]`, 1) : null;
+  if (code & JOINED && code < 2 ** 31) return parsedRun(value, code >> 8);
+  return code === JSON_TEXT ? parsedOne(value) : null;
 }
 
 /** Whether they are but the peer's HELLO, from the very child, and its END. */

@@ -32,7 +32,8 @@ const { getegid, geteuid, getgid, getuid } = nodeProcess;
 /** The kernel then has the child ignore NODE_OPTIONS. */
 const hasBorrowedRights = () => getuid() !== geteuid() || getgid() !== getegid();
 
-const isNodeOptions = (pair) => `${pair}`.startsWith('NODE_OPTIONS=');
+/** Whether it is, or may be: what is no string is looked at elsewhere, where it may throw. */
+const isNodeOptions = (pair) => typeof pair !== 'string' || pair.startsWith('NODE_OPTIONS=');
 
 /** Whether its first argument is a script: then no option of Node's stands before one. */
 const beginsWithScript = ([, script]) =>

@@ -82,6 +82,7 @@ async function run(seed, kinds, names) {
   const random = generator(seed);
   const ends = channelPair(kinds).map(({ target }) => target);
   for (const end of ends) {
+    end.pid = process.pid; // the peer's, as of a ChildProcess: a HELLO of any other is unusual
     end.log = { messages: [], fromListeners: new Set(), internal: [], callbacks: [], ends: [] };
     end.on('internalMessage', (message) => end.log.internal.push(message));
     end.on('disconnect', () => end.log.ends.push('disconnect'));

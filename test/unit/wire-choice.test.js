@@ -179,6 +179,7 @@ describe('isPlainNode()', () => {
     ['an option', { args: [process.execPath, '--watch', '/a.js'] }],
     ["no script, but 'inspect'", { args: [process.execPath, 'inspect', '/a.js'] }],
     ['NODE_OPTIONS', { envPairs: ['NODE_OPTIONS='] }],
+    ['a variable that is no string', { envPairs: [Symbol('a')] }],
     ['no arguments', { args: undefined }],
     ['an argument that is no string', { args: [process.execPath, Buffer.from('--watch')] }],
     ['a user', { uid: 0 }],
