@@ -58,6 +58,9 @@ const ACTIONS = {
   listen: (end) => listen(end),
   /** What sets it off depends on the time: only that it comes is certain. */
   sendInListener: (end, i) => end.once('message', () => end.send({ i, inListener: true })),
+  /** Messages of the same read may still have their ticks to come. */
+  takeOverInListener: (end, i) =>
+    end.once('message', () => end.send({ cmd: 'NODE_IN_LISTENER', i })),
   throwInToJson: (end, i) => {
     const message = {
       toJSON() {
@@ -84,7 +87,9 @@ async function run(seed, kinds, names) {
   for (const end of ends) {
     end.pid = process.pid; // the peer's, as of a ChildProcess: a HELLO of any other is unusual
     end.log = { messages: [], fromListeners: new Set(), internal: [], callbacks: [], ends: [] };
-    end.on('internalMessage', (message) => end.log.internal.push(message));
+    end.on('internalMessage', (message) => {
+      if (message.cmd === 'NODE_OF_A_TEST') end.log.internal.push(message);
+    });
     end.on('disconnect', () => end.log.ends.push('disconnect'));
     listen(end);
   }
@@ -118,8 +123,13 @@ const WHOLE = { limits: DEFAULTS };
 
 describe('a channel that the whole Channel takes over', () => {
   const usual = ['send', 'sendMany', 'sendWithCallback', 'sendInListener', 'throwInToJson'];
-  const all = Object.keys(ACTIONS).filter((name) => name !== 'sendInListener'); // nobody may listen
-  const kindsOfActions = { 'what is usual': usual, 'all that there is': all };
+  const late = ['sendMany', 'takeOverInListener'];
+  const all = Object.keys(ACTIONS).filter((name) => !/InListener$/.test(name)); // nobody may listen
+  const kindsOfActions = {
+    'what is usual': usual,
+    'more in a listener': late,
+    'all that there is': all,
+  };
   for (const [what, names] of Object.entries(kindsOfActions)) {
     it(`is no other one to programs that do ${what}`, async () => {
       for (let n = 1; n <= PROGRAMS; n++) {
@@ -130,4 +140,26 @@ describe('a channel that the whole Channel takes over', () => {
       }
     });
   }
+
+  it('calls back for no message that is not written, after those that were', async () => {
+    const [left, right] = channelPair().map(({ target }) => target);
+    left.pid = process.pid;
+    for (let i = 0; i < 5; i++) left.send(i);
+    await turn();
+    let isCalled = false;
+    const called = new Promise((resolve) => {
+      left.send('x'.repeat(8 << 20), () => {
+        isCalled = true;
+        resolve();
+      });
+    });
+    await null;
+    await new Promise(process.nextTick);
+    assert.equal(isCalled, false);
+    right.on('message', () => {});
+    await called;
+    const isOver = once(right, 'disconnect');
+    left.disconnect();
+    await isOver;
+  });
 });
